@@ -18,6 +18,7 @@ use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
 use issuer_office::random::Random;
 use issuer_office::staff::{Staff, StaffError};
+use issuer_office::webauthn::{OriginError, RelyingParty};
 use issuer_production::{Production, ProductionError, ServiceKey, ServiceKeyError, Settings};
 use issuer_store::Store;
 use issuer_web::Public;
@@ -43,6 +44,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where people reach the pages for everybody, such as `https://permits.example.org`; none: as the counter's browser does.
     pub public_address: Option<String>,
+    /// Where browsers find the counter's pages: `https://` and a host name, or `http://localhost`, with the port. Without it
+    /// `http://localhost` and the port of `listen`.
+    pub origin: Option<String>,
     /// Name under which the service key is enrolled in the vault.
     pub issuer: String,
     /// Card profile.
@@ -67,6 +71,7 @@ impl Default for Config {
             photo_store: "photos.sock".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
             public_address: None,
+            origin: None,
             issuer: "issuer".into(),
             profile: "resident-1".into(),
             station: "counter 1".into(),
@@ -93,6 +98,9 @@ pub enum InstallationError {
         /// What is wrong.
         problem: String,
     },
+    /// The origin of the pages in the settings.
+    #[error("`origin` in issuer.toml cannot be used: {0}")]
+    Origin(OriginError),
     /// A file or folder of the installation.
     #[error("{} cannot be used: {source}", path.display())]
     File {
@@ -140,7 +148,7 @@ pub enum InstallationError {
 impl Failing for InstallationError {
     fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::Config { .. } => "SETTINGS".into(),
+            Self::Config { .. } | Self::Origin(_) => "SETTINGS".into(),
             Self::File { .. } | Self::OtherUser { .. } => "FILE".into(),
             Self::Anchors { .. } => "VAULT_ANCHORS".into(),
             Self::CounterKey(_) => "COUNTER_KEY".into(),
@@ -155,6 +163,7 @@ impl Failing for InstallationError {
     fn exit(&self) -> Exit {
         match self {
             Self::Config { .. }
+            | Self::Origin(_)
             | Self::File { .. }
             | Self::OtherUser { .. }
             | Self::Anchors { .. }
@@ -172,6 +181,7 @@ impl Failing for InstallationError {
             Self::Config { .. } => {
                 "Correct issuer.toml, whose keys are all optional and none other is taken, or its rights: the user that runs the command reads it.".into()
             }
+            Self::Origin(_) => "Write where browsers open the pages (scheme, host name, port), or leave it out.".into(),
             Self::File { .. } => "Check the path, its rights and the disk.".into(),
             Self::OtherUser { whose, .. } => format!(
                 "Run the same command as user {0} (root does so with `runuser -u {0} -- ...`), or have the rights corrected.",
@@ -207,6 +217,10 @@ impl Failing for InstallationError {
             Self::Config { path, problem } => (
                 format!("设置文件 {} 无法读取：{problem}", path.display()),
                 "请改正 issuer.toml（各键均可省略，不认得的键不予接受）或其权限：运行命令的用户须能读取。",
+            ),
+            Self::Origin(error) => (
+                format!("issuer.toml 中的 `origin` 无法使用：{}", error.chinese()),
+                "请写浏览器打开窗口页面的地址（协议、主机名、端口），或删去此项。",
             ),
             Self::File { path, source } => (
                 format!("{} 无法使用：{}", path.display(), source.zh()),
@@ -417,6 +431,17 @@ impl Installation {
         Ok(office.founded_under(under))
     }
 
+    /// Where browsers find the pages that are served at this port, and whose authenticators answer there.
+    ///
+    /// # Errors
+    /// [`InstallationError::Origin`].
+    pub(crate) fn relying_party(&self, port: u16) -> Result<RelyingParty, InstallationError> {
+        match &self.config.origin {
+            Some(origin) => RelyingParty::at(origin).map_err(InstallationError::Origin),
+            None => Ok(RelyingParty::on_this_machine(port)),
+        }
+    }
+
     /// The staff file.
     ///
     /// # Errors
@@ -582,5 +607,31 @@ mod tests {
             "SETTINGS"
         );
         assert!(Installation::open(folder.path(), Some(&folder.path().join("none.toml"))).is_err());
+    }
+
+    #[test]
+    fn the_pages_are_at_this_machine_unless_told_otherwise_and_an_origin_without_authenticators_is_refused() {
+        let at = |origin: Option<&str>| {
+            let config = Config {
+                origin: origin.map(str::to_owned),
+                ..Config::default()
+            };
+            let installation = Installation::new(Path::new("/nowhere"), config);
+            installation.relying_party(8441)
+        };
+        assert_eq!(at(None).unwrap().origin(), "http://localhost:8441");
+        let named = at(Some("https://counter.example.cn")).unwrap();
+        assert_eq!(named.id(), "counter.example.cn");
+        for wrong in [
+            "http://10.1.2.3:8440",
+            "http://counter.example.cn",
+            "counter.example.cn",
+        ] {
+            let refused = at(Some(wrong)).unwrap_err();
+            assert_eq!(refused.code(), "SETTINGS");
+            assert!(
+                refused.to_string().contains("origin") && Failing::chinese(&refused).0.contains("origin")
+            );
+        }
     }
 }

@@ -4,14 +4,18 @@
 //! The time of a whole request is another one (the router's). Left out: HTTP/2 and TLS, which a proxy ends in front of us.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
 /// How long to wait when the machine has no descriptor or memory left for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -35,8 +39,8 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
             () = &mut stopped => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             // The one connection, not the listener.
             Err(error) if is_of_the_other_side(&error) => continue,
             Err(error) if is_lack_of_room(&error) => {
@@ -45,7 +49,10 @@ pub(crate) async fn serve(
             }
             Err(error) => return Err(error),
         };
-        let service = TowerToHyperService::new(router.clone());
+        let service = router
+            .clone()
+            .map_request(move |request| from_peer(request, peer));
+        let service = TowerToHyperService::new(service);
         let connection = builder
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
@@ -58,6 +65,12 @@ pub(crate) async fn serve(
     drop(listener);
     running.shutdown().await;
     Ok(())
+}
+
+/// The request, which knows who connected.
+fn from_peer<B>(mut request: Request<B>, peer: SocketAddr) -> Request<B> {
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request
 }
 
 fn is_of_the_other_side(error: &io::Error) -> bool {

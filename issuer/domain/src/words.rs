@@ -15,8 +15,10 @@ const TABLE: &[(&str, &str)] = &[
     // Things.
     ("a date", "日期"),
     ("a face item", "卡面项目"),
+    ("account", "账号"),
     ("application", "申请"),
     ("application id", "申请编号"),
+    ("authenticator", "身份验证器"),
     ("blank", "空白卡"),
     ("card", "卡"),
     ("card number", "证件卡号"),

@@ -104,6 +104,9 @@ pub enum OfficeError {
     /// The staff file, or a token that opens nothing.
     #[error(transparent)]
     Staff(#[from] crate::staff::StaffError),
+    /// Nobody was signed in, or an authenticator or account not taken.
+    #[error(transparent)]
+    SignIn(#[from] crate::sign_in_error::SignInError),
     /// The first of two people did not propose it.
     #[error("nobody proposed that this card works again")]
     AllowingNotProposed,
@@ -163,6 +166,7 @@ impl OfficeError {
             Self::ReceiptsForm => "RECEIPTS_FORM",
             Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
             Self::Staff(error) => error.code(),
+            Self::SignIn(error) => error.code(),
             Self::AllowingNotProposed => "ALLOWING_NOT_PROPOSED",
             Self::ErasureNotRequested => "ERASURE_NOT_REQUESTED",
             Self::OtherContent => "OTHER_CONTENT",
@@ -219,6 +223,7 @@ impl OfficeError {
                 "Do not credit it. Who brings the old card back whole has it allowed again, and its purse with it."
             }
             Self::Staff(error) => error.action(),
+            Self::SignIn(error) => error.action(),
             Self::AllowingNotProposed => "Have a clerk propose it with `issuer card allow`.",
             Self::ErasureNotRequested => {
                 "Have a colleague request it with `issuer photo erase`, by the number of the order."
@@ -238,6 +243,7 @@ impl OfficeError {
             Self::NotFound { .. } => Fault::Absent,
             Self::SessionEnded => Fault::Stranger,
             Self::Staff(error) => Fault::of_staff(error),
+            Self::SignIn(error) => error.fault(),
             Self::IdTaken
             | Self::NoCard
             | Self::NotRolledBack
@@ -359,6 +365,7 @@ impl Failing for OfficeError {
                 "不得转入余额。旧卡完好交回的，恢复其使用，钱包随之恢复。",
             ),
             Self::Staff(error) => error.chinese(),
+            Self::SignIn(error) => error.chinese(),
             Self::AllowingNotProposed => (
                 "没有人提出恢复此卡使用".to_owned(),
                 "请由经办人用 `issuer card allow` 提出。",

@@ -3,8 +3,11 @@
 //! [`office::Office`] does it. Clock, random source and connections are arguments. Left out: making and changing cards
 //! (crate `issuer-production`), HTTP (crate `issuer-api`), and SQL (crate `issuer-store`).
 
+mod attempts;
+pub mod authenticators;
 pub mod card_back;
 pub mod card_content;
+mod challenge;
 pub mod changes;
 pub mod closing;
 pub mod connection;
@@ -30,16 +33,20 @@ pub mod photo;
 pub mod proposal;
 pub mod random;
 pub mod readiness;
+pub mod recovery;
 mod requests;
 pub mod service;
 pub mod session;
 pub mod settlement;
+pub mod sign_in;
+pub mod sign_in_error;
 pub mod slip;
 pub mod staff;
 mod stock;
 pub mod terminals;
 pub mod updates;
 pub mod vault_seen;
+pub mod webauthn;
 mod withdrawal;
 pub mod work;
 

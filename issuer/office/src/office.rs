@@ -14,6 +14,7 @@ use permit_domain::{Applicant, ApplicationId, Digest, OrderId, Tier};
 use permit_rules::{PurseRules, RuleSet, RuleSets};
 use program_contract::{Clock, Founded};
 
+use crate::attempts::Attempts;
 use crate::connection::{Dialer, Stream, VaultDoor};
 use crate::error::OfficeError;
 use crate::random::Random;
@@ -31,6 +32,7 @@ pub struct Office {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) writing: Arc<AtomicBool>,
+    pub(crate) attempts: Attempts,
 }
 
 impl Office {
@@ -55,6 +57,7 @@ impl Office {
             clock,
             random,
             writing: Arc::default(),
+            attempts: Attempts::default(),
         }
     }
 

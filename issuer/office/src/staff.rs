@@ -1,12 +1,12 @@
 //! Who may do what: the staff file.
 //!
 //! TOML, one `[[staff]]` table each: `account`, `roles`, `token_sha256` (64 hex digits: of the random token of 32 bytes that
-//! a program sends as `Authorization: Bearer`, and with which a person signs in at a command line) and `token_until`, the
-//! token's last day. A token is random, so a plain digest is enough. The actor of a step is the owner of the token and never
+//! a program sends as `Authorization: Bearer`, with which a person signs in at a command line, and which invites that person once to
+//! enrol authenticators at the counter's pages) and `token_until`, the last day of the token and of all that its account does. A token is random, so a plain digest is enough. The actor of a step is the owner of the token and never
 //! a field of the request: a person cannot review under another's name.
 //!
 //! The file is the authority at every moment: [`StaffFile`] reads it again when it changed, and a file that cannot be read
-//! lets nobody in. Left out: passwords, and signing in with `WebAuthn`, which comes with the counter's pages.
+//! lets nobody in. Left out: passwords, and the authenticators by which people sign in to the counter's pages (`authenticators`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -43,6 +43,8 @@ pub enum StaffRole {
     Auditor,
     /// Sees how the office stands, closes its day, answers for both.
     Chief,
+    /// Brings accounts back with another one, and removes lost authenticators; sees no case.
+    Administrator,
 }
 
 impl StaffRole {
@@ -59,6 +61,7 @@ impl StaffRole {
             Self::SettlementOfficer => "SETTLEMENT_OFFICER",
             Self::Auditor => "AUDITOR",
             Self::Chief => "CHIEF",
+            Self::Administrator => "ADMINISTRATOR",
         }
     }
 }

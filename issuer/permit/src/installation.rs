@@ -46,8 +46,9 @@ const LOT: [u8; 4] = [0, 0, 0, 1];
 pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LOT_NAME: &str = "4403-00000001";
 
-/// Who works here: a person for each role, because one may not review, approve and produce the same case.
-pub(crate) const STAFF: [(&str, StaffRole); 9] = [
+/// Who works here: a person for each role, because one may not review, approve and produce the same case; two administrators, because
+/// one alone brings no account back.
+pub(crate) const STAFF: [(&str, StaffRole); 11] = [
     ("clerk.lin", StaffRole::IntakeClerk),
     ("reviewer.chen", StaffRole::Reviewer),
     ("approver.huang", StaffRole::Approver),
@@ -57,6 +58,8 @@ pub(crate) const STAFF: [(&str, StaffRole); 9] = [
     ("settlement.he", StaffRole::SettlementOfficer),
     ("auditor.luo", StaffRole::Auditor),
     ("chief.qin", StaffRole::Chief),
+    ("admin.xu", StaffRole::Administrator),
+    ("admin.zhou", StaffRole::Administrator),
 ];
 
 /// The account of a role.

@@ -12,6 +12,7 @@ use issuer_api::Api;
 use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::{StaffFile, StaffRole};
+use issuer_office::webauthn::RelyingParty;
 use issuer_production::{HolderChecked, Station};
 use issuer_web::{AtReader, Counter, Desk, Written};
 use keyvault_protocol::Region;
@@ -80,8 +81,13 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
     }
     let (desk, at_desk) = mpsc::channel(1);
     let public = IssuerInstallation::new(&installation.folder.at("issuer"), Config::default()).public();
-    let counter =
-        Counter::new(installation.office().clone(), staff(), Some(Box::new(Town(desk)))).with_public(public);
+    let counter = Counter::new(
+        installation.office().clone(),
+        staff(),
+        RelyingParty::on_this_machine(address.port()),
+        Some(Box::new(Town(desk))),
+    )
+    .with_public(public);
     let api = api.with_pages(counter.router());
     tell(&installation, address, arguments.common.json, program).await?;
     let server = tokio::spawn(api.serve(listener, std::future::pending()));

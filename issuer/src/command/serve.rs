@@ -31,6 +31,7 @@ struct Served {
 program_contract::sentences! {
     fn serves_at(address) =
         "接口：http://{address} （按 Ctrl-C 停止）", "the API is at http://{address} (stop with Ctrl-C)";
+    fn pages_are_at(address) = "窗口页面：{address}", "the counter's pages are at {address}";
 }
 
 /// The reader of this machine: one card is worked on at a time.
@@ -91,16 +92,26 @@ impl Serve {
                 installation.production(office.clone())?,
             ))));
         }
-        let counter = Counter::new(office.clone(), StaffFile::at(installation.staff_path()), desk)
-            .with_public(installation.public());
-        let api = api.with_pages(counter.router());
         let wanted = installation.config().listen;
+        // A wrong setting is told before anything is served.
+        installation.relying_party(wanted.port())?;
         let unusable = |error: std::io::Error| failure::cannot_listen(wanted.to_string(), error);
         let listener = tokio::net::TcpListener::bind(wanted).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
+        let party = installation.relying_party(address.port())?;
+        let pages = format!("{}/counter", party.origin());
+        let counter = Counter::new(
+            office.clone(),
+            StaffFile::at(installation.staff_path()),
+            party,
+            desk,
+        )
+        .with_public(installation.public());
+        let api = api.with_pages(counter.router());
         // Before the address is told: who reads it may stop us at once.
         let mut asked = Stop::listen()?;
         program_contract::tell!("issuer: ", serves_at(address.to_string()));
+        program_contract::tell!("issuer: ", pages_are_at(pages));
         let (stop, stopping) = tokio::sync::watch::channel(false);
         let mut stopped = stopping.clone();
         let server = tokio::spawn(api.serve(listener, async move {

@@ -39,6 +39,7 @@
 //! ```
 
 mod applications;
+mod authenticators;
 mod cards;
 mod changes;
 mod counters;
@@ -52,6 +53,7 @@ mod paper_forms;
 mod permits;
 mod photos;
 mod purses;
+mod recoveries;
 mod requests;
 mod rows;
 mod rule_sets;
@@ -62,6 +64,7 @@ mod transaction;
 mod vault_seen;
 
 pub use applications::{StoredApplication, Submission};
+pub use authenticators::Authenticator;
 pub use cards::{BlankState, Card, Stock};
 pub use changes::{Booked, StoredCardChange};
 pub use counters::BookedCounts;
@@ -73,8 +76,9 @@ pub use ledger::{LedgerEntry, LedgerState};
 pub use orders::StepRecord;
 pub use paper_forms::{PaperForm, PaperState};
 pub use photos::PhotoErasure;
+pub use recoveries::{ConfirmedRecovery, Recovery};
 pub use rule_sets::PublishedRules;
-pub use sessions::Session;
+pub use sessions::{OpenedBy, Session};
 pub use settlement::{ImportedFile, TerminalReport};
 pub use store::Store;
 pub use transaction::{Appended, Snapshot, Transaction};

@@ -5,11 +5,14 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use issuer_office::webauthn::RelyingParty;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::fixture::APPLICANT;
 use crate::pages::Town;
 use crate::production::read_qr;
+use crate::sign_in::Pages;
 
 /// Where `scripts/setup.sh` puts the packages of Node: beside what cargo builds.
 const PACKAGES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../node");
@@ -75,4 +78,41 @@ async fn in_a_browser_a_day_is_closed_a_case_looked_up_and_a_code_checked_and_no
         ("--slip", &slip),
     ];
     walked(&town, "chief.mjs", &arguments).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_browser_authenticators_are_enrolled_sign_in_and_prove_and_a_session_that_ends_loses_no_form() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let pages = Pages::at(false, RelyingParty::on_this_machine(port)).await;
+    let served = tokio::spawn(axum::serve(listener, pages.router.clone()).into_future());
+    let mut walk = Command::new("node")
+        .arg(format!("{WALKS}authenticators.mjs"))
+        .args(["--counter", &format!("http://localhost:{port}/counter")])
+        .args(["--token", "token of liu"])
+        .current_dir(PACKAGES)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut asked = BufReader::new(walk.stdout.take().unwrap()).lines();
+    let mut answers = walk.stdin.take().unwrap();
+    while let Some(line) = asked.next_line().await.unwrap() {
+        match line.strip_prefix("later ") {
+            Some(minutes) => {
+                pages.minutes_later(minutes.parse().unwrap());
+                answers.write_all(b"done\n").await.unwrap();
+            }
+            None => println!("{line}"),
+        }
+    }
+    let walked = walk.wait_with_output().await.unwrap();
+    served.abort();
+    assert!(
+        walked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&walked.stderr)
+    );
 }

@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod authenticator;
 mod browser;
 mod card_back;
 mod cards;
@@ -17,6 +18,7 @@ mod photos;
 mod postgres_dump;
 mod production;
 mod program;
+mod sign_in;
 mod vault_away;
 mod withdrawal;
 mod years;

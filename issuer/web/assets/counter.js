@@ -1,5 +1,15 @@
 // What a page does beside its forms: the focus goes to what is wrong, drafts live in this tab, a form is sent once, paper is printed.
 
+// Whoever signs in next finds nothing of the one before; who comes back after a session that ended finds the own drafts.
+const account = document.querySelector('.account')?.textContent;
+if (account && sessionStorage.getItem('whose') !== account) {
+  sessionStorage.clear();
+  sessionStorage.setItem('whose', account);
+}
+for (const form of document.querySelectorAll('form[action="/counter/sign-out"]')) {
+  form.addEventListener('submit', () => sessionStorage.clear());
+}
+
 for (const problem of document.querySelectorAll('[data-focus]')) problem.focus();
 if (!document.querySelector('[data-focus], [autofocus]')) document.querySelector('[data-first]')?.focus();
 
@@ -26,11 +36,6 @@ for (const form of document.querySelectorAll('form[data-draft]')) {
 }
 // The page of a case is there: what was typed for it is on file.
 if (location.pathname.startsWith('/counter/cases/')) sessionStorage.removeItem('draft:intake');
-// Whoever signs in next finds nothing of the one before.
-for (const form of document.querySelectorAll('form[action="/counter/sign-out"], form[action="/counter/sign-in"]')) {
-  form.addEventListener('submit', () => sessionStorage.clear());
-}
-
 document.addEventListener('submit', (event) => {
   const form = event.target;
   // What opens beside the form leaves the form as it is.

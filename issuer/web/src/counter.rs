@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use issuer_office::office::Office;
 use issuer_office::staff::StaffFile;
+use issuer_office::webauthn::RelyingParty;
 use permit_domain::OrderId;
 use program_contract::Failure;
 
@@ -23,6 +24,7 @@ pub struct Counter {
 struct Shared {
     office: Office,
     staff: StaffFile,
+    party: RelyingParty,
     desk: Option<Box<dyn Desk>>,
     at_reader: Mutex<HashMap<OrderId, AtWork>>,
     public: Public,
@@ -46,13 +48,14 @@ impl fmt::Debug for Counter {
 }
 
 impl Counter {
-    /// The pages. Without a desk no card is written and handed over here.
+    /// The pages, as browsers find them at the relying party's origin. Without a desk no card is written and handed over here.
     #[must_use]
-    pub fn new(office: Office, staff: StaffFile, desk: Option<Box<dyn Desk>>) -> Self {
+    pub fn new(office: Office, staff: StaffFile, party: RelyingParty, desk: Option<Box<dyn Desk>>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 office,
                 staff,
+                party,
                 desk,
                 at_reader: Mutex::default(),
                 public: Public::default(),
@@ -91,6 +94,10 @@ impl Counter {
 
     pub(crate) fn staff(&self) -> &StaffFile {
         &self.shared.staff
+    }
+
+    pub(crate) fn party(&self) -> &RelyingParty {
+        &self.shared.party
     }
 
     pub(crate) fn desk(&self) -> Option<&dyn Desk> {

@@ -4,6 +4,9 @@ use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, Request};
 
+/// The largest body of a form, bytes.
+pub(crate) const FORM_LIMIT: usize = 64 * 1024;
+
 /// Names and values, in the order of the form.
 pub(crate) struct Fields(Vec<(String, String)>);
 
@@ -21,6 +24,12 @@ impl Fields {
     /// Of a form that nobody has filled in yet.
     pub(crate) const fn none() -> Self {
         Self(Vec::new())
+    }
+
+    /// Every field but those whose name begins so, as it was sent.
+    pub(crate) fn without(&self, prefix: &str) -> Vec<(String, String)> {
+        let kept = self.0.iter().filter(|(name, _)| !name.starts_with(prefix));
+        kept.cloned().collect()
     }
 
     /// The value of a field without the blanks around it; nothing where it was not sent.

@@ -87,6 +87,14 @@ impl Frame {
         }
     }
 
+    /// Around the pages of somebody who may enrol authenticators and nothing else.
+    pub(crate) fn of_invited(self, account: &permit_domain::StaffId) -> Self {
+        Self {
+            account: Some(account.to_string()),
+            ..self
+        }
+    }
+
     /// One of two texts, by the language of this browser.
     pub(crate) fn t<'a>(&self, chinese: &'a str, english: &'a str) -> &'a str {
         self.view.language.one(chinese, english)
@@ -106,6 +114,11 @@ impl Frame {
     /// Whether the person serves holders of cards.
     pub(crate) fn serves(&self) -> bool {
         self.roles.contains(&StaffRole::ChangeClerk)
+    }
+
+    /// Whether the person brings accounts back.
+    pub(crate) fn keeps_accounts(&self) -> bool {
+        self.roles.contains(&StaffRole::Administrator)
     }
 
     /// Whether the person takes applications.
@@ -158,6 +171,7 @@ impl Frame {
             StaffRole::SettlementOfficer => self.t("结算员", "Settlement officer"),
             StaffRole::Auditor => self.t("审计员", "Auditor"),
             StaffRole::Chief => self.t("负责人", "Chief"),
+            StaffRole::Administrator => self.t("管理员", "Administrator"),
         }
     }
 }

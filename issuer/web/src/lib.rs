@@ -6,10 +6,12 @@
 //!
 //! Pages are made here and read by people: forms that work without scripts, Chinese or English, a strict content security policy.
 //! Who acts is a session, never a field. Left out: TLS (a proxy ends it), the HTTP API for programs (crate `issuer-api`), the reader
-//! itself (whoever runs the pages lends a [`Desk`]), signing in with an authenticator.
+//! itself (whoever runs the pages lends a [`Desk`]).
 
+mod accounts;
 mod answer;
 mod assets;
+mod authenticator;
 mod case;
 mod change;
 mod chart;
@@ -21,7 +23,12 @@ mod dashboard;
 mod decide;
 mod desk;
 mod doctor;
+mod doctor;
+mod enrolment;
+mod enrolment;
 mod evaluations;
+mod evaluations;
+mod everybody;
 mod everybody;
 mod failure;
 mod form;
@@ -35,14 +42,6 @@ mod order;
 mod paper;
 mod person;
 mod photo;
-mod public;
-mod roles;
-mod routes;
-mod sign_in;
-mod stands;
-mod status;
-mod terminals;
-mod tries;
 
 pub use counter::Counter;
 pub use desk::{AtReader, Desk, Written};

@@ -2,17 +2,19 @@
 
 use std::str::FromStr;
 
+use askama::Template;
 use axum::extract::{FromRequestParts, Request};
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Response};
 use issuer_office::error::OfficeError;
+use issuer_office::session::AtPage;
 use issuer_office::staff::{Member, StaffRole};
 use permit_domain::StaffId;
 
-use crate::answer::Refused;
+use crate::answer::{self, Refused};
 use crate::cookies::{SESSION, cookie};
 use crate::counter::Counter;
 use crate::frame::{Frame, View};
@@ -20,6 +22,8 @@ use crate::frame::{Frame, View};
 /// A member of staff at a page, and what frames every page for them.
 pub(crate) struct Person {
     pub(crate) member: Member,
+    /// How they signed in, and when they last proved to be there.
+    pub(crate) at: AtPage,
     pub(crate) frame: Frame,
 }
 
@@ -59,44 +63,90 @@ impl Person {
     }
 }
 
+/// Who sits at a page, also somebody who was invited to enrol authenticators and may do nothing else.
+pub(crate) struct Seated {
+    pub(crate) at: AtPage,
+    pub(crate) frame: Frame,
+}
+
+impl Seated {
+    /// Why a page cannot be shown or a step not done, inside this person's frame.
+    pub(crate) fn refused(&self, error: OfficeError) -> Refused {
+        Refused::office(self.frame.clone(), error)
+    }
+}
+
+impl FromRequestParts<Counter> for Seated {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, counter: &Counter) -> Result<Self, Response> {
+        seated(parts, counter).await
+    }
+}
+
 impl FromRequestParts<Counter> for Person {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, counter: &Counter) -> Result<Self, Response> {
-        let view = View::of(&parts.headers);
-        let office = counter.office();
-        let nobody = Frame::of_nobody(view, office.founded().is_rehearsal());
-        let Some(secret) = cookie(&parts.headers, SESSION) else {
-            return Err(to_sign_in(parts));
-        };
-        let staff = counter
-            .staff()
-            .now()
-            .map_err(|error| Refused::office(nobody.clone(), error.into()).into_response())?;
-        let member = match office.signed_in(&staff, secret).await {
-            Ok(member) => member,
-            Err(OfficeError::SessionEnded | OfficeError::Staff(_)) => return Err(to_sign_in(parts)),
-            Err(error) => return Err(Refused::office(nobody, error).into_response()),
-        };
-        let waiting = office
-            .waiting()
-            .await
-            .map_err(|error| Refused::office(nobody.clone(), error).into_response())?;
+        let Seated { at, frame } = seated(parts, counter).await?;
+        if at.opened_by.enrols_alone() {
+            return Err(answer::to("/counter/authenticators"));
+        }
         Ok(Self {
-            frame: nobody.of(&member, &waiting),
-            member,
+            member: at.member.clone(),
+            at,
+            frame,
         })
     }
 }
 
-/// Nobody is signed in: the page comes back after the sign-in. A form that was sent is not lost in the browser.
-fn to_sign_in(parts: &Parts) -> Response {
-    let page = if parts.method.is_safe() {
-        parts.uri.path()
-    } else {
-        "/counter"
+/// Who sits at the page, or the way to the sign-in.
+pub(crate) async fn seated(parts: &Parts, counter: &Counter) -> Result<Seated, Response> {
+    let view = View::of(&parts.headers);
+    let office = counter.office();
+    let nobody = Frame::of_nobody(view, office.founded().is_rehearsal());
+    let Some(secret) = cookie(&parts.headers, SESSION) else {
+        return Err(to_sign_in(parts, nobody, ""));
     };
-    Redirect::to(&format!("/counter/sign-in?next={page}")).into_response()
+    let refused = |error| Refused::office(nobody.clone(), error).into_response();
+    let staff = counter.staff().now().map_err(|error| refused(error.into()))?;
+    let at = match office.at_page(&staff, secret).await {
+        Ok(at) => at,
+        Err(OfficeError::SessionEnded | OfficeError::Staff(_)) => {
+            return Err(to_sign_in(parts, nobody, "&why=ended"));
+        }
+        Err(error) => return Err(refused(error)),
+    };
+    let frame = if at.opened_by.enrols_alone() {
+        nobody.of_invited(&at.member.account)
+    } else {
+        let waiting = office.waiting().await.map_err(refused)?;
+        nobody.of(&at.member, &waiting)
+    };
+    Ok(Seated { at, frame })
+}
+
+#[derive(Template)]
+#[template(path = "ended.html")]
+struct EndedPage {
+    frame: Frame,
+    next: String,
+}
+
+/// Nobody is signed in: the page comes back after the sign-in. Of a form it is said that nothing was done, and the page comes back
+/// that it was on.
+fn to_sign_in(parts: &Parts, frame: Frame, why: &str) -> Response {
+    if parts.method.is_safe() {
+        return answer::to(&format!("/counter/sign-in?next={}{why}", parts.uri.path()));
+    }
+    let referer = parts.headers.get(REFERER).and_then(|value| value.to_str().ok());
+    let page = referer
+        .and_then(|address| address.split_once("://"))
+        .and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)))
+        .and_then(|path| path.split(['?', '#']).next())
+        .unwrap_or_default();
+    let next = crate::sign_in::inside(page).to_owned();
+    answer::page(StatusCode::UNAUTHORIZED, &EndedPage { frame, next })
 }
 
 /// Refuses what another site sends in the name of somebody who is signed in here: a form comes from our own origin, and the browser

@@ -10,16 +10,15 @@ use axum::response::{Redirect, Response};
 use axum::routing::{any, get, post};
 
 use crate::counter::Counter;
+use crate::form::FORM_LIMIT;
 use crate::{
-    assets, case, change, check, closing, dashboard, decide, doctor, evaluations, holder, intake, lists,
-    notice, order, paper, person, photo, sign_in, status, terminals,
+    accounts, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations, holder,
+    intake, lists, notice, order, paper, person, photo, proof, sign_in, status, terminals,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// The largest body of a form, bytes.
-const FORM_LIMIT: usize = 64 * 1024;
 /// The largest picture, bytes: the photo store refuses smaller ones already and says why.
 const PHOTO_LIMIT: usize = 16_000_000;
 
@@ -29,6 +28,22 @@ impl Counter {
         let with_photos = Router::new()
             .route("/counter/cases/{application}/photos", post(photo::take))
             .layer(DefaultBodyLimit::max(PHOTO_LIMIT));
+        // What is not easily taken back asks for a proof that the person is there.
+        let with_proof = Router::new()
+            .route(
+                "/counter/authenticators",
+                get(enrolment::page).post(enrolment::enrol),
+            )
+            .route("/counter/authenticators/remove", post(enrolment::remove))
+            .route("/counter/accounts/recoveries", post(accounts::ask))
+            .route("/counter/accounts/recoveries/confirm", post(accounts::confirm))
+            .route("/counter/permits/{permit}/card", post(holder::card))
+            .route("/counter/permits/{permit}/changes", post(holder::propose))
+            .route("/counter/orders/{order}/give-up", post(order::give_up))
+            .route_layer(axum::middleware::from_fn_with_state(
+                self.clone(),
+                proof::of_presence,
+            ));
         Router::new()
             .route("/", get(|| async { Redirect::to("/counter") }))
             .route("/counter", get(lists::home))
@@ -51,8 +66,6 @@ impl Counter {
             )
             .route("/counter/holders", get(holder::search).post(holder::look_up))
             .route("/counter/permits/{permit}", get(holder::page))
-            .route("/counter/permits/{permit}/card", post(holder::card))
-            .route("/counter/permits/{permit}/changes", post(holder::propose))
             .route("/counter/changes/{change}", get(change::page))
             .route("/counter/changes/{change}/sign-off", post(change::sign_off))
             .route("/counter/changes/{change}/write", post(change::write))
@@ -60,13 +73,10 @@ impl Counter {
             .route("/counter/orders/{order}", get(order::page))
             .route("/counter/orders/{order}/make", post(order::make))
             .route("/counter/orders/{order}/hand-over", post(order::hand_over))
-            .route("/counter/orders/{order}/give-up", post(order::give_up))
-            .merge(chief())
-            .merge(paper_forms())
-            .route("/status", get(status::page).post(status::look))
-            .route("/status/evaluate", post(status::evaluate))
-            .route("/check", get(check::page))
-            .route("/check/ended", get(check::ended))
+use crate::form::FORM_LIMIT;
+use crate::{
+    accounts, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations, holder,
+    intake, lists, notice, order, paper, person, photo, proof, sign_in, status, terminals,
             .route("/counter/{*elsewhere}", any(lists::nowhere))
             .layer(DefaultBodyLimit::max(FORM_LIMIT))
             .merge(with_photos)

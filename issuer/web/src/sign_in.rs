@@ -1,5 +1,5 @@
-//! Signing in and out, and how this browser shows pages. In a rehearsal a chooser of its sample staff; else by the token that a person
-//! was given.
+//! Signing in and out, and how this browser shows pages. People sign in with an authenticator; a token or the code of a recovery opens
+//! the enrolment of authenticators and nothing else. In a rehearsal a chooser of its sample staff comes first.
 
 use askama::Template;
 use axum::extract::State;
@@ -7,87 +7,150 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse as _, Redirect, Response};
 use issuer_office::error::OfficeError;
+use issuer_office::session::SignedIn;
 use issuer_office::staff::StaffRole;
 use program_contract::Failure;
 use program_contract::language::Language;
 
 use crate::answer::{self, Answer, Refused, Told};
+use crate::authenticator::{self, Asked};
 use crate::cookies::{SESSION, VIEW, cookie};
 use crate::counter::Counter;
 use crate::form::Fields;
 use crate::frame::{Frame, View};
+use crate::whence::Whence;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage {
     frame: Frame,
     next: String,
+    why: Why,
+    opens: Opens,
+    asked: Asked,
     /// Sample staff of a rehearsal, with their roles.
     people: Vec<(String, Vec<StaffRole>)>,
     told: Option<Told>,
 }
 
-/// `GET /counter/sign-in`.
-pub(crate) async fn page(State(counter): State<Counter>, headers: HeaderMap, fields: Fields) -> Answer {
-    shown(&counter, &headers, fields.text("next"), StatusCode::OK, None)
+/// What brought somebody to the page.
+#[derive(PartialEq, Eq)]
+enum Why {
+    Ended,
+    Enrolled,
+    Removed,
+    Other,
 }
 
-fn shown(
+/// Which way in is open on the page.
+#[derive(PartialEq, Eq)]
+enum Opens {
+    Token,
+    Code,
+    Neither,
+}
+
+/// `GET /counter/sign-in`.
+pub(crate) async fn page(State(counter): State<Counter>, headers: HeaderMap, fields: Fields) -> Answer {
+    shown(&counter, &headers, &fields, StatusCode::OK, None).await
+}
+
+async fn shown(
     counter: &Counter,
     headers: &HeaderMap,
-    next: &str,
+    fields: &Fields,
     status: StatusCode,
     error: Option<OfficeError>,
 ) -> Answer {
-    let rehearsal = counter.office().founded().is_rehearsal();
-    let frame = Frame::of_nobody(View::of(headers), rehearsal);
-    let staff = counter.staff().now();
-    let staff = staff.map_err(|error| Refused::office(frame.clone(), error.into()))?;
-    let people = if rehearsal {
-        let person =
-            |member: &issuer_office::staff::Member| (member.account.to_string(), member.roles.clone());
-        staff.members().iter().map(person).collect()
-    } else {
-        Vec::new()
-    };
-    let told = error.map(|error| Told::of(&Failure::from(error), &frame));
-    let next = inside(next).to_owned();
+    let frame = Frame::of_nobody(View::of(headers), counter.office().founded().is_rehearsal());
+    let people = sample_staff(counter, &frame)?;
+    let question = counter.office().ask_sign_in().await;
+    let question = question.map_err(|error| Refused::office(frame.clone(), error))?;
     let page = SignInPage {
-        frame,
-        next,
+        next: inside(fields.text("next")).to_owned(),
+        why: match fields.text("why") {
+            "ended" => Why::Ended,
+            "enrolled" => Why::Enrolled,
+            "removed" => Why::Removed,
+            _ => Why::Other,
+        },
+        opens: match (fields.text("token"), fields.text("of")) {
+            ("", "") => Opens::Neither,
+            ("", _) => Opens::Code,
+            _ => Opens::Token,
+        },
+        asked: Asked::to_sign_in(counter.party(), &question),
         people,
-        told,
+        told: error.map(|error| Told::of(&Failure::from(error), &frame)),
+        frame,
     };
     Ok(answer::page(status, &page))
 }
 
-/// `POST /counter/sign-in`: by `account` in a rehearsal, by `token` everywhere.
-pub(crate) async fn sign_in(State(counter): State<Counter>, headers: HeaderMap, fields: Fields) -> Answer {
+/// Sample staff of a rehearsal, with their roles; nobody elsewhere.
+pub(crate) fn sample_staff(
+    counter: &Counter,
+    frame: &Frame,
+) -> Result<Vec<(String, Vec<StaffRole>)>, Refused> {
+    let staff = counter.staff().now();
+    let staff = staff.map_err(|error| Refused::office(frame.clone(), error.into()))?;
+    if !frame.rehearsal {
+        return Ok(Vec::new());
+    }
+    let person = |member: &issuer_office::staff::Member| (member.account.to_string(), member.roles.clone());
+    Ok(staff.members().iter().map(person).collect())
+}
+
+/// `POST /counter/sign-in`: by the answer of an authenticator; by `account` in a rehearsal; by `token`, or by `of` and `code`, to enrol
+/// authenticators.
+pub(crate) async fn sign_in(
+    State(counter): State<Counter>,
+    headers: HeaderMap,
+    from: Whence,
+    fields: Fields,
+) -> Answer {
     let office = counter.office();
-    let opened = async {
-        let staff = counter.staff().now()?;
-        // Who sat here before goes.
-        if let Some(before) = cookie(&headers, SESSION) {
-            office.sign_out(before).await?;
-        }
-        match fields.text("account") {
-            "" => office.sign_in(&staff, fields.text("token")).await,
-            account => office.sign_in_sample(&staff, &account.parse()?).await,
-        }
-    };
-    match opened.await {
+    match opened(&counter, &headers, &from, &fields).await {
         Ok(opened) => {
             let seconds = opened.until.duration_since(office.clock().now()).as_secs();
-            Ok(to(fields.text("next"), &kept(SESSION, &opened.secret, seconds)))
+            let next = if opened.enrols_alone {
+                "/counter/authenticators"
+            } else {
+                fields.text("next")
+            };
+            Ok(to(next, &kept(SESSION, &opened.secret, seconds)))
         }
-        Err(error) => shown(
-            &counter,
-            &headers,
-            fields.text("next"),
-            StatusCode::UNAUTHORIZED,
-            Some(error),
-        ),
+        Err(error) => shown(&counter, &headers, &fields, StatusCode::UNAUTHORIZED, Some(error)).await,
     }
+}
+
+async fn opened(
+    counter: &Counter,
+    headers: &HeaderMap,
+    Whence(from): &Whence,
+    fields: &Fields,
+) -> Result<SignedIn, OfficeError> {
+    let office = counter.office();
+    let staff = counter.staff().now()?;
+    // Who sat here before goes.
+    if let Some(before) = cookie(headers, SESSION) {
+        office.sign_out(before).await?;
+    }
+    if let Some(answer) = authenticator::answer(fields, "") {
+        return office
+            .sign_in_by_authenticator(&staff, counter.party(), &answer, from)
+            .await;
+    }
+    match (fields.text("account"), fields.text("of")) {
+        ("", "") => office.open_enrolment(&staff, fields.text("token"), from).await,
+        ("", of) => office.use_recovery(&staff, of, fields.text("code"), from).await,
+        (account, _) => office.sign_in_sample(&staff, &account.parse()?).await,
+    }
+}
+
+/// The cookie of a session that is over.
+pub(crate) fn ended_cookie() -> String {
+    kept(SESSION, "", 0)
 }
 
 /// `POST /counter/sign-out`.
@@ -98,7 +161,7 @@ pub(crate) async fn sign_out(State(counter): State<Counter>, headers: HeaderMap)
     {
         return Err(Refused::office(frame, error));
     }
-    Ok(to("/counter/sign-in", &kept(SESSION, "", 0)))
+    Ok(to("/counter/sign-in", &ended_cookie()))
 }
 
 /// `POST /counter/view`: `language` and `letters`.
@@ -128,7 +191,7 @@ fn kept(name: &str, value: &str, seconds: i64) -> String {
 }
 
 /// Where it goes on: a page of ours, or the first one.
-fn inside(next: &str) -> &str {
+pub(crate) fn inside(next: &str) -> &str {
     let ours = next == "/counter" || next.starts_with("/counter/");
     let plain = next
         .bytes()
