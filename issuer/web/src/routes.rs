@@ -12,8 +12,8 @@ use axum::routing::{any, get, post};
 use crate::counter::Counter;
 use crate::form::FORM_LIMIT;
 use crate::{
-    accounts, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations, holder,
-    intake, lists, notice, order, paper, person, photo, proof, sign_in, status, terminals,
+    accounts, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations,
+    holder, intake, lists, notice, order, paper, person, photo, proof, sign_in, status, terminals,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
@@ -73,10 +73,14 @@ impl Counter {
             .route("/counter/orders/{order}", get(order::page))
             .route("/counter/orders/{order}/make", post(order::make))
             .route("/counter/orders/{order}/hand-over", post(order::hand_over))
-use crate::form::FORM_LIMIT;
-use crate::{
-    accounts, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations, holder,
-    intake, lists, notice, order, paper, person, photo, proof, sign_in, status, terminals,
+            .route("/counter/accounts", get(accounts::page))
+            .merge(with_proof)
+            .merge(chief())
+            .merge(paper_forms())
+            .route("/status", get(status::page).post(status::look))
+            .route("/status/evaluate", post(status::evaluate))
+            .route("/check", get(check::page))
+            .route("/check/ended", get(check::ended))
             .route("/counter/{*elsewhere}", any(lists::nowhere))
             .layer(DefaultBodyLimit::max(FORM_LIMIT))
             .merge(with_photos)
