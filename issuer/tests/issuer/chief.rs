@@ -109,7 +109,7 @@ async fn a_day(town: Town) {
     let late = approver.get("/counter/dashboard").await;
     assert_eq!(
         late.to(),
-        "/counter/sign-in?next=/counter/dashboard",
+        "/counter/sign-in?next=/counter/dashboard&why=ended",
         "twelve hours are over"
     );
     let late = town.browser("zhao").await.get("/counter/dashboard").await;
