@@ -1,10 +1,11 @@
-//! `POST /v1/applications/{id}/decision`: the reviewer decides by the rule set, then the approver signs off. Two steps
-//! of one decision, two different people.
+//! `POST /v1/applications/{id}/decision`: the reviewer stands for what was frozen when intake ended, then the approver signs it off. Two
+//! steps of one decision, two different people, each by the digest of what was read.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use issuer_office::staff::StaffRole;
-use permit_domain::{ApplicationId, Approver, Reviewer};
+use permit_domain::{ApplicationId, Approver, Digest, Reviewer};
 use program_contract::Failure;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -23,6 +24,8 @@ use crate::state::Api;
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecisionRequest {
     step: DecisionStep,
+    /// SHA-256 of what was read, 64 hex digits: `content` of the application.
+    content: String,
 }
 
 impl Form for DecisionRequest {
@@ -35,7 +38,7 @@ impl Form for DecisionRequest {
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum DecisionStep {
-    /// The reviewer's: the rule set in force at acceptance decides, and explains.
+    /// The reviewer's: the rule set in force at acceptance decided, and explains.
     Review,
     /// The approver's: the permit comes into being.
     Approve,
@@ -57,7 +60,7 @@ enum DecisionStep {
         (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The caller has not the role, or took part in another role", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application has this id", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The application is not at this step", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The application is not at this step; `OTHER_CONTENT`: what was read is not what stands there; `NOT_COMPLETED`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "More than 64 kB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not application/json", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "No rule set is in force for the residence, or the key did something else", body = Problem, content_type = "application/problem+json"),
@@ -77,19 +80,23 @@ pub(crate) async fn decide(
         DecisionStep::Review => b"REVIEW",
         DecisionStep::Approve => b"APPROVE",
     };
+    let content: Digest = request
+        .content
+        .parse()
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, failure::no_decision_step()))?;
     let work = async {
         Ok::<_, Problem>(match request.step {
             DecisionStep::Review => {
                 let reviewer = Reviewer::new(caller.acting_as(StaffRole::Reviewer)?);
-                office.review(id, reviewer).await?
+                Box::pin(office.review(id, reviewer, content)).await?
             }
             DecisionStep::Approve => {
                 let approver = Approver::new(caller.acting_as(StaffRole::Approver)?);
-                office.approve(id, approver).await?
+                Box::pin(office.approve(id, approver, content)).await?
             }
         })
     };
-    let said: [&[u8]; 2] = [id.as_bytes(), step];
+    let said: [&[u8]; 3] = [id.as_bytes(), step, content.as_bytes()];
     let view = key.once((&api, &caller, "decide"), &said, work).await?;
     Ok(Json(ApplicationBody::from(&view)))
 }

@@ -55,9 +55,9 @@ program_contract::failures! {
         "请查阅变更提议，发送其中显示的 content。", "Read the proposal, and send the content that it shows.";
     }
     pub(crate) fn no_decision_step() = Usage "BODY" {
-        "请求体不是 {{\"step\": \"REVIEW\"}} 或 {{\"step\": \"APPROVE\"}}",
-        "the body is not {{\"step\": \"REVIEW\"}} or {{\"step\": \"APPROVE\"}}";
-        "请发送二者之一。", "Send one of the two.";
+        "请求体须有 step（REVIEW 或 APPROVE）和 content（64 位小写十六进制），且仅有这两项",
+        "the body does not have step, REVIEW or APPROVE, and content, 64 lower-case hex digits, and nothing else";
+        "请查阅申请，发送其中显示的 content。", "Read the application, and send the content that it shows.";
     }
     pub(crate) fn no_warnings() = Usage "BODY" {
         "请求体须有 warnings，且仅有此项", "the body does not have warnings, and nothing else";
@@ -71,10 +71,14 @@ program_contract::failures! {
         "请求体须有 order，且仅有此项", "the body does not have order, and nothing else";
         "请发送销毁令的编号。", "Send the number of the order.";
     }
+    pub(crate) fn no_completion() = Usage "BODY" {
+        "请求体只可有 photo_receipt", "the body has something else than photo_receipt";
+        "核定发卡的，请发送照片回执号；否则发送空对象。", "Send the photo's receipt where a card is granted, else an empty object.";
+    }
     pub(crate) fn no_order_content() = Usage "BODY" {
-        "请求体须有 permit_id 和 photo_receipt，且仅有这两项",
-        "the body does not have permit_id and photo_receipt, and nothing else";
-        "请两项都发送。", "Send both.";
+        "请求体须有 permit_id，可附 photo_receipt，此外不得有其他项",
+        "the body does not have permit_id, with photo_receipt or without, and nothing else";
+        "请发送居住证编号。", "Send the permit's id.";
     }
     pub(crate) fn no_proposal() = Usage "BODY" {
         "请求体须有 permit_id 和 kind，并按种类附 applicant、tier 或 photo_receipt",

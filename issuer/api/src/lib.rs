@@ -12,6 +12,7 @@ mod approve_erasure;
 mod body;
 mod caller;
 mod change_status;
+mod complete_intake;
 mod confirm_photo;
 mod connections;
 mod correct_application;

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use issuer_office::card_content::CardContent;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Order, OrderId};
 use serde::Serialize;
@@ -34,6 +35,8 @@ pub(crate) struct OrderBody {
     producer: String,
     /// SHA-256 of the frozen content, hex.
     content_digest: String,
+    /// SHA-256 of what two people signed, of which it is made: `content` of the application; null for an order of before that.
+    signed_content: Option<String>,
     /// Grows with every change.
     version: i64,
 }
@@ -52,6 +55,10 @@ impl From<&Order> for OrderBody {
             card_serial: card.map(|card| card.serial.to_string()),
             producer: order.duties().producer().staff().to_string(),
             content_digest: order.content().digest().to_string(),
+            signed_content: CardContent::from_content(order.content())
+                .ok()
+                .and_then(|content| content.signed_content())
+                .map(|digest| digest.to_string()),
             version: order.version(),
         }
     }

@@ -29,6 +29,10 @@ pub(crate) struct ApplicationBody {
     pub(crate) accepted_on: Option<String>,
     /// The decision, once there is one.
     pub(crate) decision: Option<DecisionBody>,
+    /// SHA-256 of what the case decides on, from the end of intake until its card is handed over: what is reviewed and signed off.
+    pub(crate) content: Option<String>,
+    /// Where that stands: `COMPLETED`, `REVIEWED` or `SIGNED`.
+    pub(crate) content_state: Option<String>,
     /// The permit, once approved.
     pub(crate) permit_id: Option<String>,
     /// Grows with every change.
@@ -44,6 +48,11 @@ impl From<&StoredApplication> for ApplicationBody {
             state: application.state().name().to_owned(),
             accepted_on: view.accepted_on.map(|day| day.to_string()),
             decision: view.decision.as_ref().map(DecisionBody::from),
+            content: view
+                .content
+                .as_ref()
+                .map(|live| live.content().digest().to_string()),
+            content_state: view.content.as_ref().map(|live| live.state().name().to_owned()),
             permit_id: match application.state() {
                 ApplicationState::Approved { permit, .. } => Some(permit.to_string()),
                 _ => None,

@@ -17,11 +17,11 @@ use utoipa_axum::routes;
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::{
-    approve_change, approve_erasure, body, change_status, confirm_photo, connections, correct_application,
-    create_application, decide, failure, give_up_change, give_up_order, health, language, list_photos,
-    look_at_photo, order_production, order_status, photo_case, photo_reads, propose_change, read_application,
-    read_permit, read_proposal, readiness, request_erasure, submit_photo, take_back_photo,
-    withdraw_application,
+    approve_change, approve_erasure, body, change_status, complete_intake, confirm_photo, connections,
+    correct_application, create_application, decide, failure, give_up_change, give_up_order, health,
+    language, list_photos, look_at_photo, order_production, order_status, photo_case, photo_reads,
+    propose_change, read_application, read_permit, read_proposal, readiness, request_erasure, submit_photo,
+    take_back_photo, withdraw_application,
 };
 
 impl Api {
@@ -84,6 +84,7 @@ fn routes_and_document() -> (Router<Api>, utoipa::openapi::OpenApi) {
         .routes(routes!(read_application::read_application))
         .routes(routes!(withdraw_application::withdraw_application))
         .routes(routes!(correct_application::correct_application))
+        .routes(routes!(complete_intake::complete_intake))
         .routes(routes!(submit_photo::submit_photo).layer(DefaultBodyLimit::max(body::PHOTO_LIMIT)))
         .routes(routes!(list_photos::list_photos))
         .routes(routes!(look_at_photo::look_at_photo))

@@ -8,8 +8,7 @@ use jiff::civil::Date;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::identifiers::{ApplicationId, PermitId, PersonId};
-use crate::people::{Actor as _, Approver, IntakeClerk, Reviewer, SeparatedDuties, apart};
-use crate::refusal::Refusal;
+use crate::people::{Actor as _, Approver, IntakeClerk, Reviewer, apart};
 
 /// Where an application stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +203,18 @@ impl Application {
         }
     }
 
+    /// What was reviewed is not what the case decides on any more: it is reviewed anew. `accepted` is the day of its acceptance.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`], unless accepted or reviewed.
+    pub fn completed_anew(self, accepted: Date) -> Result<Self, Error> {
+        match self.state {
+            ApplicationState::Accepted { on } => Ok(self.with(ApplicationState::Accepted { on })),
+            ApplicationState::Reviewed { .. } => Ok(self.with(ApplicationState::Accepted { on: accepted })),
+            _ => self.refused("completing its intake"),
+        }
+    }
+
     /// The approver signs off: the permit comes into being.
     ///
     /// # Errors
@@ -244,29 +255,6 @@ impl Application {
             }
         }
         Ok(self.with(ApplicationState::Withdrawn))
-    }
-
-    /// The two who decided, once approved: what a production order needs besides its producer.
-    #[must_use]
-    pub const fn decided_by(&self) -> Option<(&Reviewer, &Approver)> {
-        match &self.state {
-            ApplicationState::Approved {
-                reviewer, approver, ..
-            } => Some((reviewer, approver)),
-            _ => None,
-        }
-    }
-
-    /// Whether these duties name the two who decided it.
-    ///
-    /// # Errors
-    /// [`Refusal::OtherPeople`], also for an application that is not approved.
-    pub fn decided_by_those_of(&self, duties: &SeparatedDuties) -> Result<(), Refusal> {
-        if self.decided_by() == Some((duties.reviewer(), duties.approver())) {
-            Ok(())
-        } else {
-            Err(Refusal::OtherPeople)
-        }
     }
 
     /// Who acted last, and in which role, for the ledger; of a withdrawal the ledger is told.

@@ -13,6 +13,7 @@ mod age;
 mod applicant;
 mod application;
 mod card;
+mod case_content;
 mod change;
 mod citizen;
 mod codes;
@@ -35,6 +36,7 @@ pub mod words;
 pub use applicant::{Address, Applicant, Evidence, PersonName, Registration, Validity};
 pub use application::{Application, ApplicationState};
 pub use card::{CardStage, Chip, Denial, EndOfCard, Standing};
+pub use case_content::{CaseContent, ContentState};
 pub use change::{CardChange, ChangeKind, ChangeState, Way};
 pub use citizen::CitizenNumber;
 pub use codes::{

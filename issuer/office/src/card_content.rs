@@ -1,5 +1,5 @@
-//! What goes onto one card, frozen when the card is ordered: the encoded DG1 and DG3, the salts, the digests of both
-//! renditions of the photo, and the entitlements. Card specification, chapter 02; Decree 663, article 4.
+//! What goes onto one card, as its order keeps it: what two people signed ([`crate::frozen_case`]), encoded as DG1 and DG3 with fresh
+//! salts, the digests of both renditions of the photo, and the entitlements. Card specification, chapter 02; Decree 663, article 4.
 //!
 //! The face is printed from the same DG1 that the chip gets, and the card is verified against it: chip, print and
 //! order cannot differ. The photo itself stays in the photo store; its digests bind it. Left out: records, keys, pids
@@ -52,6 +52,19 @@ pub struct CardContent {
     /// Largest single amount of the purse, fen; absent in orders of before purse rules were published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     purse_cap: Option<u32>,
+    /// What two people signed; absent in orders of before that, and of what a change made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signed: Option<Signed>,
+}
+
+/// What of an order two people signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Signed {
+    /// SHA-256 of the frozen case.
+    pub(crate) content: Digest,
+    /// SHA-256 of the front's PNG file.
+    pub(crate) front: Digest,
 }
 
 impl fmt::Debug for CardContent {
@@ -79,8 +92,10 @@ pub struct Case<'a> {
     pub decision: &'a Decision,
     /// The issuing organ in Chinese.
     pub organ: &'a str,
-    /// Day of issue.
+    /// Day of issue, as printed.
     pub issued_on: Date,
+    /// First day of the chip's certificates: that of its order.
+    pub made_on: Date,
     /// Largest single amount of the purse by the purse rules in force, fen; `None`: the card has no purse.
     pub purse_cap: Option<u32>,
     /// Tag 86 of DG3: grows with every rewrite of a card of this permit.
@@ -154,7 +169,7 @@ impl CardContent {
             what: "the permit block",
         })?;
         let certificate_to = case
-            .issued_on
+            .made_on
             .checked_add(jiff::Span::new().years(CARD_YEARS))
             .map_err(|_| ContentError::Form {
                 what: "the certificate's last day",
@@ -171,10 +186,36 @@ impl CardContent {
             rule_set: grant.rule_set.clone(),
             valid_from: grant.valid_from,
             valid_to: grant.valid_to,
-            certificate_from: case.issued_on,
+            certificate_from: case.made_on,
             certificate_to,
             purse_cap: case.purse_cap,
+            signed: None,
         })
+    }
+
+    /// The same as two people signed it.
+    pub(crate) fn signed(self, signed: Signed) -> Self {
+        Self {
+            signed: Some(signed),
+            ..self
+        }
+    }
+
+    /// Whether this is the front that was signed, as a file. An order of before fronts were signed tells nothing apart.
+    ///
+    /// # Errors
+    /// [`ContentError::OtherFace`].
+    pub fn check_front(&self, png: &[u8]) -> Result<(), ContentError> {
+        match self.signed {
+            Some(signed) if signed.front != Digest::of(png) => Err(ContentError::OtherFace),
+            _ => Ok(()),
+        }
+    }
+
+    /// SHA-256 of the frozen case that two people signed; none for an order of before that.
+    #[must_use]
+    pub fn signed_content(&self) -> Option<Digest> {
+        self.signed.map(|signed| signed.content)
     }
 
     /// The same card after a new decision: another permit block and other records.
@@ -220,6 +261,7 @@ impl CardContent {
             rule_set: grant.rule_set.clone(),
             valid_to: grant.valid_to,
             purse_cap,
+            signed: None,
             ..self.clone()
         })
     }
@@ -251,6 +293,7 @@ impl CardContent {
             dg1: hex::encode(&dg1),
             portrait_salt: hex::encode(random.bytes::<16>()),
             photo,
+            signed: None,
             ..self.clone()
         })
     }
@@ -424,9 +467,19 @@ impl CardContent {
         &self.division
     }
 
-    /// Day of issue.
+    /// Day of issue, as printed.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`].
+    pub fn issued_on(&self) -> Result<Date, ContentError> {
+        let Parts { dg1, .. } = self.parts()?;
+        let dg1 = Dg1::parse(&dg1).map_err(|_| ContentError::Unreadable)?;
+        day::from_card(dg1.issue_date).ok_or(ContentError::Unreadable)
+    }
+
+    /// The day of its order, from which its certificates count.
     #[must_use]
-    pub const fn issued_on(&self) -> Date {
+    pub const fn made_on(&self) -> Date {
         self.certificate_from
     }
 
@@ -672,6 +725,7 @@ mod tests {
             decision: &decision,
             organ: set.organ(&applicant.residence.division).unwrap(),
             issued_on: today,
+            made_on: today,
             purse_cap: Some(30_000),
             state_counter: 1,
         };

@@ -265,8 +265,9 @@ impl Office {
         self.can_be_printed(moved, organ, self.clock().today()).await?;
         self.try_print(|stand_in| now.moved(moved, organ, stand_in, self.random()))
             .await?;
-        let frozen = self
-            .take_photo_for(&id.to_string(), permit, clerk.staff(), receipt)
+        let person = permit.grant().person;
+        let (frozen, _) = self
+            .take_photo(&id.to_string(), person, clerk.staff(), receipt)
             .await?;
         Ok(now.moved(moved, organ, frozen, self.random())?)
     }

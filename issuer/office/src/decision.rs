@@ -1,39 +1,50 @@
-//! The decision on an application: the reviewer's by the rule set, then the approver's sign-off, by which the permit comes
-//! into being. Decree 663, article 9.
+//! The decision on an application: a reviewer stands for what was frozen when intake ended, whose decision the rule set made; then an
+//! approver signs it off, by which the permit comes into being. Decree 663, article 9.
+//!
+//! Each names the digest of what was read. The next card of a permit is reviewed and signed off in the same way; its permit stands.
 
 use issuer_store::{Appended, StoredApplication, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
-    Actor as _, Applicant, Application, ApplicationId, ApplicationState, Approver, Decision, Permit,
-    PermitId, Reviewer,
+    Actor as _, Applicant, Application, ApplicationId, ApplicationState, Approver, CaseContent, ContentState,
+    Decision, Digest, Error as DomainError, Permit, Reviewer,
 };
 
+use crate::completion::as_read;
 use crate::error::OfficeError;
+use crate::frozen_case::FrozenCase;
 use crate::office::{Office, published_as};
 use crate::{on_file, paper};
 
 impl Office {
-    /// The reviewer's decision, by the rule set in force on the day of acceptance. Repeating it answers the same.
+    /// A reviewer stands for what the case decides on, by the digest of what was read. Repeating it answers the same.
     ///
     /// # Errors
-    /// [`permit_domain::Error::SamePersonTwice`], [`permit_domain::Error::WrongState`], [`OfficeError::NoRuleSet`].
+    /// [`OfficeError::NotCompleted`]; [`OfficeError::OtherContent`] when that is not what stands there;
+    /// [`DomainError::SamePersonTwice`], [`DomainError::WrongState`].
     pub async fn review(
         &self,
         id: ApplicationId,
         reviewer: Reviewer,
+        content: Digest,
     ) -> Result<StoredApplication, OfficeError> {
         let mut tx = self.begin().await?;
         let case = on_file::application(&mut tx, id).await?;
-        let accepted = match case.application.state() {
-            ApplicationState::Accepted { on } => *on,
-            _ if reviewed_by(&case, &reviewer) => return Ok(case),
-            // The domain says what is wrong with the state; it needs no decision for that.
-            _ => self.clock.today(),
-        };
-        let decision = self.decided_at(&case.applicant, accepted)?;
+        is_decided_on(&case, "a review")?;
+        let live = as_read(&case, content)?;
+        if reviewed_by(&live, &reviewer) {
+            return Ok(case);
+        }
         paper::apart(&mut tx, id, "reviewer", reviewer.staff()).await?;
-        let after = case.application.review(reviewer, &decision)?;
-        let (_, appended) = review(&mut tx, after, &decision).await?;
+        let decision = FrozenCase::from_content(live.content())?.decision().clone();
+        let by = (Reviewer::ROLE, reviewer.staff().as_str());
+        let live = live.review(reviewer.clone())?;
+        let mut appended = tx.update_case_content(&live, by).await?;
+        // The decision on a permit that stands was signed off before.
+        if !matches!(case.application.state(), ApplicationState::Approved { .. }) {
+            let after = case.application.review(reviewer, &decision)?;
+            appended = review(&mut tx, after, live.version(), &decision).await?.1;
+        }
         let case = on_file::application(&mut tx, id).await?;
         tx.commit(appended).await?;
         Ok(case)
@@ -47,45 +58,65 @@ impl Office {
         Ok(set.decide_accepted(applicant, accepted, at, self.rules.calendar())?)
     }
 
-    /// The approver's sign-off: the permit comes into being. Repeating it answers the same.
+    /// The approver's sign-off, by the digest of what was read: the permit comes into being. Repeating it answers the same.
     ///
     /// # Errors
-    /// [`permit_domain::Error::SamePersonTwice`], [`permit_domain::Error::WrongState`],
-    /// [`permit_domain::Refusal::AlreadyHasPermit`].
+    /// [`OfficeError::NotCompleted`]; [`OfficeError::OtherContent`] when that is not what stands there;
+    /// [`DomainError::SamePersonTwice`], [`DomainError::WrongState`], [`permit_domain::Refusal::AlreadyHasPermit`].
     pub async fn approve(
         &self,
         id: ApplicationId,
         approver: Approver,
+        content: Digest,
     ) -> Result<StoredApplication, OfficeError> {
         let mut tx = self.begin().await?;
         let case = on_file::application(&mut tx, id).await?;
-        if approved_by(&case, &approver) {
+        is_decided_on(&case, "an approval")?;
+        let live = as_read(&case, content)?;
+        if live.signed_by().is_some_and(|(_, by)| *by == approver) {
             return Ok(case);
         }
-        let permit_id = PermitId::new(self.clock.now(), self.random.bytes());
-        let person = case.application.person();
         paper::apart(&mut tx, id, "approver", approver.staff()).await?;
-        let after = case.application.approve(approver, permit_id)?;
-        let decision = case
-            .decision
-            .as_ref()
-            .ok_or(permit_domain::Error::NothingGranted)?;
-        let permit = Permit::granted(permit_id, person, id, decision)?;
-        let (_, appended) = approve(&mut tx, after, &permit).await?;
+        let frozen = FrozenCase::from_content(live.content())?;
+        let by = (Approver::ROLE, approver.staff().as_str());
+        let live = live.sign(approver.clone())?;
+        let mut appended = tx.update_case_content(&live, by).await?;
+        if !matches!(case.application.state(), ApplicationState::Approved { .. }) {
+            let (permit_id, person) = (frozen.permit()?, case.application.person());
+            let after = case.application.approve(approver, permit_id)?;
+            let permit = Permit::granted(permit_id, person, id, frozen.decision())?;
+            appended = approve(&mut tx, after, &permit).await?.1;
+        }
         let case = on_file::application(&mut tx, id).await?;
         tx.commit(appended).await?;
         Ok(case)
     }
 }
 
-/// Enters a review, whose decision rests on a published rule set.
+/// A case on which somebody decides: accepted, or decided before.
+fn is_decided_on(case: &StoredApplication, wanted: &'static str) -> Result<(), DomainError> {
+    match case.application.state() {
+        ApplicationState::Accepted { .. }
+        | ApplicationState::Refused { .. }
+        | ApplicationState::Reviewed { .. }
+        | ApplicationState::Approved { .. } => Ok(()),
+        state => Err(DomainError::WrongState {
+            thing: "application",
+            state: state.name(),
+            wanted,
+        }),
+    }
+}
+
+/// Enters a review of this version, whose decision rests on a published rule set.
 pub(crate) async fn review(
     tx: &mut Transaction,
     application: Application,
+    version: i64,
     decision: &Decision,
 ) -> Result<(Application, Appended), OfficeError> {
     published_as(tx, &decision.rule_set, decision.rule_digest).await?;
-    Ok(tx.insert_review(application, decision).await?)
+    Ok(tx.insert_review(application, version, decision).await?)
 }
 
 /// Enters an approval and its permit, unless the person has another one by now.
@@ -100,15 +131,7 @@ pub(crate) async fn approve(
     Ok(tx.insert_approval(application, permit).await?)
 }
 
-fn reviewed_by(case: &StoredApplication, reviewer: &Reviewer) -> bool {
-    matches!(
-        case.application.state(),
-        ApplicationState::Refused { reviewer: by }
-            | ApplicationState::Reviewed { reviewer: by }
-            | ApplicationState::Approved { reviewer: by, .. } if by == reviewer
-    )
-}
-
-fn approved_by(case: &StoredApplication, approver: &Approver) -> bool {
-    matches!(case.application.state(), ApplicationState::Approved { approver: by, .. } if by == approver)
+fn reviewed_by(live: &CaseContent, reviewer: &Reviewer) -> bool {
+    matches!(live.state(),
+        ContentState::Reviewed { reviewer: by } | ContentState::Signed { reviewer: by, .. } if by == reviewer)
 }

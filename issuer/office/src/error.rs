@@ -116,6 +116,15 @@ pub enum OfficeError {
     /// What was read is not what stands there.
     #[error("what is to be signed off is not what was read")]
     OtherContent,
+    /// Intake of the case has not ended: nothing is frozen that could be reviewed, signed off or made.
+    #[error("the intake of this case is not completed")]
+    NotCompleted,
+    /// The permit's facts are not those that two people signed.
+    #[error("the ledger says something else of this permit than what two people signed")]
+    SignedOtherwise,
+    /// A card is granted, and no photo's receipt is named for it.
+    #[error("a card is granted, and no photo's receipt is named for it")]
+    NoReceipt,
     /// The session is over, or none was opened.
     #[error("nobody is signed in here, or the session is over")]
     SessionEnded,
@@ -170,6 +179,9 @@ impl OfficeError {
             Self::AllowingNotProposed => "ALLOWING_NOT_PROPOSED",
             Self::ErasureNotRequested => "ERASURE_NOT_REQUESTED",
             Self::OtherContent => "OTHER_CONTENT",
+            Self::NotCompleted => "NOT_COMPLETED",
+            Self::SignedOtherwise => "SIGNED_OTHERWISE",
+            Self::NoReceipt => "NO_RECEIPT",
             Self::SessionEnded => "SESSION_ENDED",
             Self::Internal => "INTERNAL",
         }
@@ -229,8 +241,15 @@ impl OfficeError {
                 "Have a colleague request it with `issuer photo erase`, by the number of the order."
             }
             Self::OtherContent => {
-                "Read it again, with `issuer change proposal`, `issuer card show` or the order that demands it, and sign off what you read."
+                "Read it again, on the page of the case, with `issuer change proposal`, `issuer card show` or in the order that demands it, and sign off what you read."
             }
+            Self::NotCompleted => {
+                "Have an intake clerk complete it, on the page of the case or with `issuer application complete`; for a new card with a new photo."
+            }
+            Self::SignedOtherwise => {
+                "Have the intake completed again, with `issuer application complete`; it is reviewed and signed off anew."
+            }
+            Self::NoReceipt => "Take the applicant's photo with `issuer photo submit`, and name its receipt.",
             Self::SessionEnded => "Sign in with `issuer sign-in`.",
             Self::Internal => "Repeat it, and report this.",
         }
@@ -250,9 +269,12 @@ impl OfficeError {
             | Self::AllowingNotProposed
             | Self::ErasureNotRequested
             | Self::OtherContent
+            | Self::NotCompleted
+            | Self::SignedOtherwise
             | Self::BalanceUnknown { .. } => Fault::State,
             Self::NoRuleSet
             | Self::NotEligible(_)
+            | Self::NoReceipt
             | Self::OtherPerson
             | Self::OtherApplicant
             | Self::Moved
@@ -288,6 +310,7 @@ impl Failing for OfficeError {
         self.action().into()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one line per error, read as a table")]
     fn chinese(&self) -> (String, String) {
         let static_action = |(message, action): (String, &'static str)| (message, action.to_owned());
         static_action(match self {
@@ -376,7 +399,19 @@ impl Failing for OfficeError {
             ),
             Self::OtherContent => (
                 "所签内容与所读内容不同".to_owned(),
-                "请用 `issuer change proposal`、`issuer card show` 或所依据的命令重新阅读，按所读内容签署。",
+                "请在案件页面上，或用 `issuer change proposal`、`issuer card show` 或所依据的命令重新阅读，按所读内容签署。",
+            ),
+            Self::NotCompleted => (
+                "此案尚未受理完毕".to_owned(),
+                "请由受理人在案件页面上，或用 `issuer application complete` 受理完毕；换领新卡须用新的照片。",
+            ),
+            Self::SignedOtherwise => (
+                "台账所载与两人所签的内容不同".to_owned(),
+                "请用 `issuer application complete` 重新受理完毕，再经审核和审批。",
+            ),
+            Self::NoReceipt => (
+                "已核定发卡，但没有指明照片回执".to_owned(),
+                "请用 `issuer photo submit` 采集申请人照片，并写明其回执号。",
             ),
             Self::SessionEnded => (
                 "无人登录，或登录已过期".to_owned(),
@@ -435,6 +470,9 @@ pub enum ContentError {
     /// The photo store gave another picture than the one that was frozen.
     #[error("the photo store's picture is not the one that was ordered")]
     OtherPhoto,
+    /// The front is drawn otherwise than when it was signed off: another template, font or program.
+    #[error("the front is drawn otherwise than it was signed off")]
+    OtherFace,
 }
 
 impl ContentError {
@@ -442,7 +480,9 @@ impl ContentError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::NothingGranted | Self::OtherPhoto | Self::CardTooOld { .. } => Fault::State,
+            Self::NothingGranted | Self::OtherPhoto | Self::OtherFace | Self::CardTooOld { .. } => {
+                Fault::State
+            }
             Self::Unreadable => Fault::Machine,
             Self::NoOrgan { .. } | Self::NoPurseRules { .. } | Self::RoleTaken | Self::Form { .. } => {
                 Fault::Caller
@@ -462,6 +502,7 @@ impl ContentError {
             Self::Form { .. } => "CONTENT_FORM",
             Self::Unreadable => "CONTENT_UNREADABLE",
             Self::OtherPhoto => "OTHER_PHOTO",
+            Self::OtherFace => "OTHER_FACE",
         }
     }
 
@@ -480,7 +521,12 @@ impl ContentError {
             Self::Unreadable => {
                 "Restore the ledger from its backup, or run the version that froze the order."
             }
-            Self::OtherPhoto => "Give the order up and order again with the present photo.",
+            Self::OtherPhoto => {
+                "Give the order up, and have the intake completed again with the present photo: it is reviewed and signed off anew."
+            }
+            Self::OtherFace => {
+                "Take the fonts and the program of the day on which intake was completed; or give the order up, and have the intake completed again: it is reviewed and signed off anew."
+            }
         }
     }
 
@@ -518,7 +564,11 @@ impl ContentError {
             ),
             Self::OtherPhoto => (
                 "照片库给出的不是下单时的照片".to_owned(),
-                "请放弃该单，以现在的照片重新下单。",
+                "请放弃该单，以现在的照片重新受理完毕，再经审核和审批。",
+            ),
+            Self::OtherFace => (
+                "现在绘制的卡面与签批时的不同".to_owned(),
+                "请使用受理完毕当日的字体和程序；或放弃该单，重新受理完毕，再经审核和审批。",
             ),
         }
     }

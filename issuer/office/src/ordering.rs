@@ -1,5 +1,5 @@
-//! Orders the card of a permit, and stores each step of its order: its front laid out once, and content frozen, before a card
-//! number is spent; then order, card and permit move together. How a step is done: crate `issuer-production`.
+//! Orders the card of a permit from what two people signed, and stores each step of its order: order, card and permit move together.
+//! How a step is done: crate `issuer-production`.
 
 use issuer_store::{Appended, BlankState, Entry, Snapshot, StepRecord, Transaction};
 use jiff::civil::Date;
@@ -9,33 +9,34 @@ use permit_domain::{
 };
 use photo_store_protocol as photo;
 
-use crate::card_content::{CardContent, Case};
-use crate::changes;
+use crate::card_content::CardContent;
 use crate::error::{ContentError, OfficeError};
 use crate::fault::Fault;
+use crate::frozen_case::FrozenCase;
 use crate::frozen_photo::FrozenPhoto;
 use crate::office::Office;
 use crate::on_file;
 use crate::photo::comes_onto_a_card;
+use crate::{changes, completion};
 
 impl Office {
-    /// Orders the card of a permit: lays the front out to see that it can be printed, takes the photo's receipt, and freezes
-    /// what goes onto the card, before a card number is spent. Repeating it with the same id answers the same.
+    /// Orders the card of a permit: what two people signed goes onto it, and nothing else. `receipt`, where it is given, must be that
+    /// of the photo that was signed. Repeating it with the same id answers the same.
     ///
     /// # Errors
-    /// The photo store's refusal, [`issuer_artwork::ArtworkError::MissingGlyph`], [`issuer_artwork::ArtworkError::Overflow`], a wrong state of the
-    /// permit, one person in two roles.
+    /// [`OfficeError::NotCompleted`]; [`OfficeError::SignedOtherwise`]; [`OfficeError::OtherContent`] for another receipt; a wrong
+    /// state of the permit or of what is to be signed; one person in two roles.
     pub async fn order(
         &self,
         id: OrderId,
         permit: PermitId,
         producer: Producer,
-        receipt: photo::ReceiptNumber,
+        receipt: Option<photo::ReceiptNumber>,
     ) -> Result<Order, OfficeError> {
         if let Some(known) = self.ordered(id, permit, &producer, receipt).await? {
             return Ok(known);
         }
-        match self.order_new(id, permit, &producer, receipt).await {
+        match Box::pin(self.order_new(id, permit, &producer, receipt)).await {
             // The same request may have come a moment before: then its outcome is the answer to this one too.
             Err(error) if error.fault() == Fault::State => {
                 self.ordered(id, permit, &producer, receipt).await?.ok_or(error)
@@ -51,68 +52,49 @@ impl Office {
         id: OrderId,
         permit: PermitId,
         producer: &Producer,
-        receipt: photo::ReceiptNumber,
+        receipt: Option<photo::ReceiptNumber>,
     ) -> Result<Option<Order>, OfficeError> {
         same_order(&mut self.read().await?, id, permit, producer, receipt).await
     }
 
-    pub(crate) async fn order_new(
+    async fn order_new(
         &self,
         id: OrderId,
         permit: PermitId,
         producer: &Producer,
-        receipt: photo::ReceiptNumber,
+        receipt: Option<photo::ReceiptNumber>,
     ) -> Result<Order, OfficeError> {
         self.expire_changes_of(permit).await?;
-        let mut ledger = self.read().await?;
-        let permit = on_file::permit(&mut ledger, permit).await?;
-        // Before the photo's receipt is used up, and long before a number and a blank are: may this permit be produced at
-        // all, and by this person?
-        permit.state().clone().start_production(id)?;
-        permit.grant().check_in_force(self.clock.today())?;
-        may_produce(&mut ledger, permit.id(), producer).await?;
-        let case = on_file::application(&mut ledger, permit.grant().application).await?;
-        // A card that replaces another one holds what was signed off since.
-        let (applicant, decision) = on_file::facts_of(&mut ledger, &permit).await?;
-        let state_counter = on_file::next_state_counter(&mut ledger, permit.id()).await?;
-        // Nothing of the ledger is held while the photo store is asked.
-        drop(ledger);
-        let (reviewer, approver) = case
-            .application
-            .decided_by()
-            .ok_or(permit_domain::Error::NothingGranted)?;
-        let duties = SeparatedDuties::new(reviewer.clone(), approver.clone(), producer.clone())?;
-        let division = &applicant.residence.division;
-        let organ = self
-            .rules
-            .get(&permit.grant().rule_set)?
-            .organ(division)
-            .ok_or_else(|| ContentError::NoOrgan {
-                division: division.clone(),
-            })?;
-
-        let issued_on = self.clock.today();
-        let facts = Case {
-            permit: &permit,
-            applicant: &applicant,
-            decision: &decision,
-            organ,
-            issued_on,
-            purse_cap: self.purse_cap(&applicant, permit.grant().tier, issued_on),
-            state_counter,
-        };
-        self.try_print(|stand_in| CardContent::freeze(&facts, stand_in, &self.random))
-            .await?;
-        let frozen = self.take_photo(&case, &permit, producer.staff(), receipt).await?;
-        let content = CardContent::freeze(&facts, frozen, &self.random)?;
-        let order = Order::new(id, permit.id(), duties, content.to_content()?);
+        let today = self.clock.today();
         let mut tx = self.begin().await?;
         // The same request may have come a moment before: then its outcome is the answer to this one too.
-        if let Some(known) = same_order(&mut tx, id, permit.id(), producer, receipt).await? {
+        if let Some(known) = same_order(&mut tx, id, permit, producer, receipt).await? {
             return Ok(known);
         }
+        let permit = on_file::permit(&mut tx, permit).await?;
+        permit.state().clone().start_production(id)?;
+        permit.grant().check_in_force(today)?;
+        may_produce(&mut tx, permit.id(), producer).await?;
+        let case = on_file::application(&mut tx, permit.grant().application).await?;
+        let signed = completion::signed(&case)?;
+        let (reviewer, approver) = signed.signed_by().ok_or(OfficeError::NotCompleted)?;
+        let duties = SeparatedDuties::new(reviewer.clone(), approver.clone(), producer.clone())?;
+        // A card that replaces another one holds what was signed off since.
+        let (applicant, decision) = on_file::facts_of(&mut tx, &permit).await?;
+        let made = (today, on_file::next_state_counter(&mut tx, permit.id()).await?);
+        let content = FrozenCase::from_content(signed.content())?.to_card(
+            signed.content(),
+            &permit,
+            (&applicant, &decision),
+            made,
+            &self.random,
+        )?;
+        if receipt.is_some_and(|receipt| !content.photo().came_by(receipt)) {
+            return Err(OfficeError::OtherContent);
+        }
+        let order = Order::new(id, permit.id(), duties, content.to_content()?);
         comes_onto_a_card(&mut tx, case.application.id(), content.photo()).await?;
-        let appended = enter(&mut tx, &order, issued_on).await?;
+        let appended = enter(&mut tx, &order, today).await?;
         tx.commit(appended).await?;
         Ok(order)
     }
@@ -209,16 +191,15 @@ async fn same_order(
     id: OrderId,
     permit: PermitId,
     producer: &Producer,
-    receipt: photo::ReceiptNumber,
+    receipt: Option<photo::ReceiptNumber>,
 ) -> Result<Option<Order>, OfficeError> {
     let Some(known) = ledger.order(id).await? else {
         return Ok(None);
     };
+    let content = CardContent::from_content(known.content())?;
     let same = known.permit() == permit
         && known.duties().producer() == producer
-        && CardContent::from_content(known.content())?
-            .photo()
-            .came_by(receipt);
+        && receipt.is_none_or(|receipt| content.photo().came_by(receipt));
     if same {
         Ok(Some(known))
     } else {
@@ -226,12 +207,12 @@ async fn same_order(
     }
 }
 
-/// Enters an order, by the people who decided the case; its permit goes into production. What was signed off for an earlier
+/// Enters an order, by the two who signed what it is made of; its permit goes into production. What was signed off for an earlier
 /// card and never came onto it is done with this one.
 pub(crate) async fn enter(tx: &mut Transaction, order: &Order, on: Date) -> Result<Appended, OfficeError> {
     let permit = on_file::permit(tx, order.permit()).await?;
     let case = on_file::application(tx, permit.grant().application).await?;
-    case.application.decided_by_those_of(order.duties())?;
+    completion::signed(&case)?.signed_by_those_of(order.duties())?;
     may_produce(tx, permit.id(), order.duties().producer()).await?;
     let permit = permit.change(|state| state.start_production(order.id()))?;
     tx.update_permit(permit).await?;
@@ -301,6 +282,17 @@ async fn made_by_somebody_else(
     Ok(())
 }
 
+/// No other card is made of what its holder's card was made of.
+async fn is_used(tx: &mut Transaction, order: &Order, by: (&str, &str)) -> Result<(), OfficeError> {
+    let permit = on_file::permit(tx, order.permit()).await?;
+    let case = on_file::application(tx, permit.grant().application).await?;
+    // An order of before content was signed has none.
+    if let Some(live) = case.content {
+        let _first = tx.update_case_content(&live.used()?, by).await?;
+    }
+    Ok(())
+}
+
 /// Stores an order after a transition, with its card and its permit.
 pub(crate) async fn advance(
     tx: &mut Transaction,
@@ -331,6 +323,9 @@ pub(crate) async fn advance(
             let standing = Standing::new(state, card.denial, card.chip);
             tx.update_card(card, standing).await?;
         }
+    }
+    if matches!(order.state(), OrderState::HandedOver { .. }) {
+        is_used(tx, &order, by).await?;
     }
     if let Some(permit) = order.moves(on_file::permit(tx, order.permit()).await?)? {
         let permit = tx.update_permit(permit).await?;

@@ -4,10 +4,10 @@
 //! Which roles do what stands here, once for every door. A photo belongs to the applications for which it was taken or came
 //! onto a card, and one of somebody else is not found. Left out: who acts (the doors know).
 
-use issuer_store::{Entry, PhotoErasure, Snapshot, StoredApplication, Transaction};
+use issuer_store::{Entry, PhotoErasure, Snapshot, Transaction};
 use permit_domain::{
-    Actor as _, Application, ApplicationId, ApplicationState, ChangeKind, Error as DomainError, Permit,
-    PermitState, StaffId,
+    Actor as _, Application, ApplicationId, ApplicationState, ChangeKind, Error as DomainError, PermitState,
+    PersonId, StaffId,
 };
 use photo_store_protocol as photo;
 
@@ -409,31 +409,20 @@ impl Office {
 }
 
 impl Office {
+    /// Takes a photo for the case of this number and freezes it; with it the rendition for the face.
     pub(crate) async fn take_photo(
         &self,
-        case: &StoredApplication,
-        permit: &Permit,
-        by: &StaffId,
-        receipt: photo::ReceiptNumber,
-    ) -> Result<FrozenPhoto, OfficeError> {
-        let number = case.application.id().to_string();
-        self.take_photo_for(&number, permit, by, receipt).await
-    }
-
-    /// Takes a photo for the case of this number and freezes it.
-    pub(crate) async fn take_photo_for(
-        &self,
         number: &str,
-        permit: &Permit,
+        person: PersonId,
         by: &StaffId,
         receipt: photo::ReceiptNumber,
-    ) -> Result<FrozenPhoto, OfficeError> {
+    ) -> Result<(FrozenPhoto, Vec<u8>), OfficeError> {
         let mut photos = self.photo_store().await?;
         let take = || -> Result<photo::TakeReceipt, photo::Error> {
             Ok(photo::TakeReceipt {
                 number: receipt,
                 case: case_number(number)?,
-                person: photo::PersonId::from_bytes(*permit.grant().person.as_bytes()),
+                person: photo::PersonId::from_bytes(*person.as_bytes()),
                 by: actor(by)?,
             })
         };
@@ -449,8 +438,7 @@ impl Office {
         let mut print = read_photo(&mut photos, taken.photo, photo::Profile::Print, number, by).await?;
         let frozen = FrozenPhoto::new(taken.photo, number, &chip.jpeg, &print.jpeg).by(receipt);
         chip.jpeg.clear();
-        print.jpeg.clear();
-        Ok(frozen)
+        Ok((frozen, std::mem::take(&mut print.jpeg)))
     }
 
     /// A connection to the photo store.

@@ -17,11 +17,13 @@ const SHOWN: u32 = 50;
 /// A list of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WorkList {
-    /// Accepted applications that nobody has decided.
+    /// Accepted applications whose intake has not ended, and permits whose next card waits for its photo.
+    Complete,
+    /// Completed cases that nobody has reviewed.
     Review,
-    /// Decided ones that grant a tier, and that nobody has signed off.
+    /// Reviewed ones that nobody has signed off.
     SignOff,
-    /// Permits without a card on order.
+    /// Signed ones without a card on order.
     Order,
     /// Cards under way, those in doubt among them.
     Production,
@@ -35,7 +37,8 @@ pub enum WorkList {
 
 impl WorkList {
     /// All lists, in the order of a case.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::Complete,
         Self::Review,
         Self::SignOff,
         Self::Order,
@@ -49,6 +52,7 @@ impl WorkList {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Complete => "complete",
             Self::Review => "review",
             Self::SignOff => "sign-off",
             Self::Order => "order",
@@ -63,6 +67,7 @@ impl WorkList {
     #[must_use]
     pub const fn role(self) -> StaffRole {
         match self {
+            Self::Complete => StaffRole::IntakeClerk,
             Self::Review => StaffRole::Reviewer,
             Self::SignOff | Self::SignChange => StaffRole::Approver,
             Self::Order | Self::Production | Self::WriteChange => StaffRole::Producer,
@@ -73,9 +78,10 @@ impl WorkList {
     /// The list that has this state of the ledger.
     fn of(state: &str) -> Option<Self> {
         match state {
-            "ACCEPTED" => Some(Self::Review),
-            "REVIEWED" => Some(Self::SignOff),
-            "TO_ORDER" => Some(Self::Order),
+            "TO_COMPLETE" => Some(Self::Complete),
+            "CONTENT_COMPLETED" => Some(Self::Review),
+            "CONTENT_REVIEWED" => Some(Self::SignOff),
+            "CONTENT_SIGNED" => Some(Self::Order),
             "VERIFIED" | "HANDING_OVER" => Some(Self::HandOver),
             "CHANGE_PROPOSED" => Some(Self::SignChange),
             "CHANGE_ORDERED" | "CHANGE_WRITING" => Some(Self::WriteChange),
@@ -132,9 +138,15 @@ impl Office {
             WorkList::SignChange => return self.changes(&mut ledger, &["PROPOSED"]).await,
             // What is in doubt comes first: its card has to be presented before anything else.
             WorkList::WriteChange => return self.changes(&mut ledger, &["WRITING", "ORDERED"]).await,
-            WorkList::Review => (ledger.applications_in("ACCEPTED", SHOWN).await?, Vec::new()),
-            WorkList::SignOff => (ledger.applications_in("REVIEWED", SHOWN).await?, Vec::new()),
-            WorkList::Order => (ledger.applications_to_order(SHOWN).await?, Vec::new()),
+            WorkList::Complete => (ledger.applications_to_complete(SHOWN).await?, Vec::new()),
+            WorkList::Review | WorkList::SignOff | WorkList::Order => {
+                let state = match list {
+                    WorkList::Review => "COMPLETED",
+                    WorkList::SignOff => "REVIEWED",
+                    _ => "SIGNED",
+                };
+                (ledger.applications_with_content(state, SHOWN).await?, Vec::new())
+            }
             WorkList::Production | WorkList::HandOver => {
                 let (mut cases, mut orders) = (Vec::new(), Vec::new());
                 for order in ledger.running_orders().await? {

@@ -113,6 +113,7 @@ async fn issue(
             error => error.into(),
         });
     steps.end(applying, applied)?;
+    complete(installation, application, picture, steps).await?;
     let case = decide(&office, application, steps).await?;
     let ApplicationState::Approved { permit, .. } = *case.application.state() else {
         return Err(OfficeError::from(permit_domain::Error::NothingGranted).into());
@@ -121,13 +122,12 @@ async fn issue(
     let ordered = if let Some(known) = known {
         known
     } else {
-        let receipt = take_photo(installation, steps, &case, picture, true).await?;
         let ordering = steps.begin(
-            Words("下制证单，内容锁定", "order the card, content frozen"),
+            Words("按所签内容下制证单", "order the card as it was signed"),
             account(StaffRole::Producer),
         );
         let producer: Producer = actor(StaffRole::Producer)?;
-        let ordered = office.order(order, permit, producer, receipt).await;
+        let ordered = office.order(order, permit, producer, None).await;
         steps.end(ordering, ordered.map_err(Failure::from))?
     };
 
@@ -179,18 +179,47 @@ async fn produce(
     Ok((handed, serial))
 }
 
+/// The photo, and the end of intake: what is decided on is frozen. Nothing is done for a case that was completed before. A photo is
+/// taken only for a card that will be granted.
+async fn complete(
+    installation: &Installation,
+    id: ApplicationId,
+    picture: &[u8],
+    steps: &mut Steps,
+) -> Result<(), Failure> {
+    let office = installation.office();
+    let case = office.application(id).await?;
+    if !matches!(case.application.state(), ApplicationState::Accepted { .. }) || case.content.is_some() {
+        return Ok(());
+    }
+    let receipt = match office.foresee(&case)?.tier {
+        Some(_) => Some(take_photo(installation, steps, &case, picture, true).await?),
+        None => None,
+    };
+    let completing = steps.begin(
+        Words("受理完毕，内容锁定", "complete the intake, content frozen"),
+        account(StaffRole::IntakeClerk),
+    );
+    let completed = office
+        .complete_intake(id, actor(StaffRole::IntakeClerk)?, receipt)
+        .await;
+    steps.end(completing, completed.map_err(Failure::from)).map(drop)
+}
+
 /// Review and sign-off, or what an earlier run decided.
 async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result<StoredApplication, Failure> {
     let known = office.application(id).await?;
     if matches!(known.application.state(), ApplicationState::Approved { .. }) {
         return Ok(known);
     }
+    let content = known.content.as_ref().ok_or(OfficeError::NotCompleted)?;
+    let content = content.content().digest();
     let deciding = steps.begin(
         Words("按规则审核", "decide by the rule set"),
         account(StaffRole::Reviewer),
     );
     let reviewed = office
-        .review(id, actor(StaffRole::Reviewer)?)
+        .review(id, actor(StaffRole::Reviewer)?, content)
         .await
         .map_err(Failure::from);
     let reviewed = steps.end(deciding, reviewed)?;
@@ -205,7 +234,7 @@ async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result
     }
     let approving = steps.begin(Words("签批", "sign off"), account(StaffRole::Approver));
     let approved = office
-        .approve(id, actor(StaffRole::Approver)?)
+        .approve(id, actor(StaffRole::Approver)?, content)
         .await
         .map_err(Failure::from);
     steps.end(approving, approved)

@@ -28,20 +28,20 @@ impl Production {
         .await?;
         let front = content.front(std::mem::take(&mut print.jpeg))?;
 
-        let division = content.division().as_str().to_owned();
+        let (division, issued_on) = (content.division().as_str().to_owned(), content.issued_on()?);
         let region = division
             .parse::<keyvault_protocol::Region>()
             .map_err(|_| ProductionError::Internal)?;
         let signature = self
             .vault()
             .await?
-            .sign_card_back(card.number.as_str(), region, content.issued_on())
+            .sign_card_back(card.number.as_str(), region, issued_on)
             .await?;
         let back = BackFace {
             statement: Statement {
                 card_number: card.number.to_string(),
                 division: division.clone(),
-                issued_on: content.issued_on(),
+                issued_on,
                 signature,
             },
             card_serial: card.serial.to_string(),
@@ -50,10 +50,9 @@ impl Production {
         let artist = self.office.artist();
         let folder = self.faces_of(order.id());
         tokio::task::spawn_blocking(move || {
-            let faces = [
-                ("front.png", artist.front(&division, &front)?),
-                ("back.png", artist.back(&back)?),
-            ];
+            let front = artist.front(&division, &front)?;
+            content.check_front(&front.png)?;
+            let faces = [("front.png", front), ("back.png", artist.back(&back)?)];
             let failed = |path: &std::path::Path| {
                 let path = path.to_owned();
                 move |source| ProductionError::Print { path, source }

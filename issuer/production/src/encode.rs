@@ -52,9 +52,7 @@ impl Production {
         self.check_card(&content, serial, station).await?;
         let number = *order.id().as_bytes();
         let tasks = vec![TaskKind::Personalise, TaskKind::Inspect];
-        let session = self
-            .session(number, tasks, content.issued_on(), ORDER_DAYS)
-            .await?;
+        let session = self.session(number, tasks, content.made_on(), ORDER_DAYS).await?;
         let begun = begin(session, serial, task, station).await?;
         let order = self
             .office

@@ -143,7 +143,7 @@ fn photo_id(text: &str) -> Result<photo::PhotoId, &'static str> {
     text.parse().map_err(|_| "a photo's id has 32 hexadecimal digits")
 }
 
-fn receipt_number(text: &str) -> Result<photo::ReceiptNumber, &'static str> {
+pub(super) fn receipt_number(text: &str) -> Result<photo::ReceiptNumber, &'static str> {
     text.parse()
         .map_err(|code: photo::FailureCode| code.texts().message)
 }

@@ -5,10 +5,11 @@
 use jiff::{Timestamp, civil::Date};
 use permit_domain::{
     Actor as _, Applicant, ApplicantForm, Application, ApplicationId, ApplicationState, Approver,
-    CitizenNumber, Decision, IntakeClerk, Permit, PersonId, Reviewer,
+    CaseContent, CitizenNumber, Decision, IntakeClerk, Permit, PersonId, Reviewer,
 };
 
 use crate::{
+    case_contents,
     entry::Entry,
     error::Error,
     rows::{damaged, instant, json, present_date, present_value, value},
@@ -44,8 +45,10 @@ pub struct StoredApplication {
     pub submitted_on: Date,
     /// The day of acceptance, once accepted, whatever came after.
     pub accepted_on: Option<Date>,
-    /// The decision, once reviewed.
+    /// The decision, once reviewed; none while what is decided on changed since.
     pub decision: Option<Decision>,
+    /// What the case decides on, from the end of intake until its card is handed over.
+    pub content: Option<CaseContent>,
     /// When the row was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -57,8 +60,13 @@ macro_rules! select {
     ($which:literal) => {
         concat!(
             "SELECT a.id, a.person, a.applicant, a.submitted_on, a.state, a.intake, a.accepted_on, a.reviewer, a.approver,
-                    a.permit, a.version, a.created_at, a.changed_at, d.body AS decision
-             FROM applications a LEFT JOIN decisions d ON d.application = a.id ",
+                    a.permit, a.version, a.created_at, a.changed_at, d.body AS decision,
+                    c.version AS content_version, c.clerk AS content_clerk, c.content, c.content_digest,
+                    c.state AS content_state, c.reviewer AS content_reviewer, c.approver AS content_approver
+             FROM applications a
+             LEFT JOIN decisions d ON d.application = a.id
+                 AND d.version = (SELECT max(n.version) FROM decisions n WHERE n.application = a.id)
+             LEFT JOIN case_contents c ON c.application = a.id AND c.state IN ('COMPLETED', 'REVIEWED', 'SIGNED') ",
             $which
         )
     };
@@ -81,6 +89,8 @@ struct Row {
     created_at: i64,
     changed_at: i64,
     decision: Option<String>,
+    #[sqlx(flatten)]
+    content: case_contents::Row,
 }
 
 impl TryFrom<Row> for StoredApplication {
@@ -119,13 +129,17 @@ impl TryFrom<Row> for StoredApplication {
         let applicant = ApplicantForm::from_json(&row.applicant)
             .and_then(|form| form.into_filed(submitted_on))
             .map_err(|_| damaged("applications.applicant"))?;
+        let decided = !matches!(state, ApplicationState::Accepted { .. });
         let decision = row
             .decision
+            .filter(|_| decided)
             .map(|body| serde_json::from_str(&body).map_err(|_| damaged("decisions.body")))
             .transpose()?;
+        let id = value(&row.id, "applications.id")?;
         Ok(Self {
+            content: row.content.of(id)?,
             application: Application::from_ledger(
-                value(&row.id, "applications.id")?,
+                id,
                 value(&row.person, "applications.person")?,
                 value(&row.intake, "applications.intake")?,
                 state,
@@ -195,16 +209,21 @@ impl Snapshot {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// The applications in a state, those that were accepted first first, at most `limit`.
+    /// The applications whose live content is in a state, and of whose permit no card is made yet; those that were accepted first
+    /// first, at most `limit`.
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn applications_in(
+    pub async fn applications_with_content(
         &mut self,
         state: &str,
         limit: u32,
     ) -> Result<Vec<StoredApplication>, Error> {
-        const IN: &str = select!("WHERE a.state = $1 ORDER BY a.accepted_on, a.created_at, a.id LIMIT $2");
+        const IN: &str = select!(
+            "LEFT JOIN permits p ON p.application = a.id
+             WHERE c.state = $1 AND (a.state IN ('ACCEPTED', 'REVIEWED') OR p.state = 'APPROVED')
+             ORDER BY a.accepted_on, a.created_at, a.id LIMIT $2"
+        );
         let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(IN)
             .bind(state)
             .bind(i64::from(limit))
@@ -212,16 +231,18 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// The applications whose permit waits for an order, those that were accepted first first, at most `limit`.
+    /// The applications whose intake is to be completed: accepted ones, and those whose permit waits for a card; those that were
+    /// accepted first first, at most `limit`.
     ///
     /// # Errors
     /// Outages, [`Error::Damaged`].
-    pub async fn applications_to_order(&mut self, limit: u32) -> Result<Vec<StoredApplication>, Error> {
-        const TO_ORDER: &str = select!(
-            "JOIN permits p ON p.application = a.id
-             WHERE p.state = 'APPROVED' ORDER BY a.accepted_on, a.created_at, a.id LIMIT $1"
+    pub async fn applications_to_complete(&mut self, limit: u32) -> Result<Vec<StoredApplication>, Error> {
+        const TO_COMPLETE: &str = select!(
+            "LEFT JOIN permits p ON p.application = a.id
+             WHERE c.version IS NULL AND (a.state IN ('ACCEPTED', 'REVIEWED') OR p.state = 'APPROVED')
+             ORDER BY a.accepted_on, a.created_at, a.id LIMIT $1"
         );
-        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(TO_ORDER)
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(TO_COMPLETE)
             .bind(i64::from(limit))
             .fetch_all(c))?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -251,15 +272,17 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// How many applications are in each state that a case can wait in, how many permits wait for an order, and how many orders and
-    /// changes for somebody: state (`TO_ORDER` of a permit, `CHANGE_` before that of a change) and number.
+    /// How many cases wait by the state of their content (`TO_COMPLETE` where there is none), and how many orders and changes for
+    /// somebody: state (`CONTENT_` and `CHANGE_` before those of content and of a change) and number.
     ///
     /// # Errors
     /// Outages.
     pub async fn waiting(&mut self) -> Result<Vec<(String, i64)>, Error> {
         const WAITING: &str = "
-            SELECT state, count(*) FROM applications WHERE state IN ('ACCEPTED', 'REVIEWED') GROUP BY state
-            UNION ALL SELECT 'TO_ORDER', count(*) FROM permits WHERE state = 'APPROVED'
+            SELECT COALESCE('CONTENT_' || c.state, 'TO_COMPLETE') AS waits, count(*) FROM applications a
+                LEFT JOIN permits p ON p.application = a.id
+                LEFT JOIN case_contents c ON c.application = a.id AND c.state IN ('COMPLETED', 'REVIEWED', 'SIGNED')
+                WHERE a.state IN ('ACCEPTED', 'REVIEWED') OR p.state = 'APPROVED' GROUP BY waits
             UNION ALL SELECT state, count(*) FROM orders WHERE state NOT IN ('HANDED_OVER', 'GIVEN_UP') GROUP BY state
             UNION ALL SELECT 'CHANGE_' || state, count(*) FROM changes
                       WHERE state IN ('PROPOSED', 'ORDERED', 'WRITING') GROUP BY state";
@@ -392,7 +415,7 @@ impl Transaction {
         Ok((application.newer(), appended))
     }
 
-    /// Stores a review and its decision together.
+    /// Stores a review and its decision together; `version` is that of the content that was reviewed.
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::Missing`] (also of a rule set that is not published);
@@ -400,11 +423,12 @@ impl Transaction {
     pub async fn insert_review(
         &mut self,
         application: Application,
+        version: i64,
         decision: &Decision,
     ) -> Result<(Application, Appended), Error> {
         const INSERT: &str = "
-            INSERT INTO decisions (application, reviewer, tier, rule_set, rule_digest, body, made_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)";
+            INSERT INTO decisions (application, version, reviewer, tier, rule_set, rule_digest, body, made_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let reviewer = match application.state() {
             ApplicationState::Refused { reviewer } if decision.tier.is_none() => reviewer,
             ApplicationState::Reviewed { reviewer } if decision.tier.is_some() => reviewer,
@@ -414,6 +438,7 @@ impl Transaction {
         let (at, body) = (self.millis(), json(decision)?);
         write_on_engine!(self, |c| sqlx::query(INSERT)
             .bind(application.id().to_string())
+            .bind(version)
             .bind(reviewer.staff().as_str())
             .bind(decision.tier.map(permit_domain::Tier::as_str))
             .bind(decision.rule_set.as_str())
@@ -483,7 +508,7 @@ impl Transaction {
         self.append_of(application).await
     }
 
-    async fn update_row(&mut self, application: &Application) -> Result<(), Error> {
+    pub(crate) async fn update_row(&mut self, application: &Application) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE applications SET state = $1, accepted_on = COALESCE($2, accepted_on),
                 reviewer = COALESCE($3, reviewer), approver = COALESCE($4, approver), permit = COALESCE($5, permit),

@@ -41,6 +41,7 @@
 mod applications;
 mod authenticators;
 mod cards;
+mod case_contents;
 mod changes;
 mod counters;
 mod day;

@@ -107,13 +107,16 @@ impl Service {
         self.send(request).await
     }
 
+    /// A step of the decision on what the application shows; its intake is completed before, where it was not.
     async fn decide(&self, account: &str, application: &str, step: &str) -> Answer {
+        self.fixture.completed(application.parse().unwrap()).await;
+        let read = self.get("liu", &format!("/v1/applications/{application}")).await;
         let path = format!("/v1/applications/{application}/decision");
         self.post(
             account,
             &format!("{step} {application}"),
             &path,
-            json!({"step": step}).to_string(),
+            json!({"step": step, "content": read.json["content"]}).to_string(),
         )
         .await
     }
@@ -165,6 +168,31 @@ async fn a_case_goes_from_application_to_order_over_http() {
     assert_eq!(filed.json["state"], "ACCEPTED");
     let id = filed.json["application_id"].as_str().unwrap().to_owned();
 
+    // Intake ends with a photo, and not without one; said again it is the same.
+    let path = format!("/v1/applications/{id}/completion");
+    let complete = async |key: &str, body: Value| service.post("liu", key, &path, body.to_string()).await;
+    let none = complete("key of no photo", json!({})).await;
+    refused(&none, StatusCode::UNPROCESSABLE_ENTITY, "NO_RECEIPT");
+    let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
+    let completed = complete("key of completion", json!({"photo_receipt": receipt})).await;
+    assert_eq!(
+        (completed.status, &completed.json["content_state"]),
+        (StatusCode::OK, &json!("COMPLETED")),
+        "{}",
+        completed.json
+    );
+    let again = complete("key of completion", json!({"photo_receipt": receipt})).await;
+    assert_eq!(again.json, completed.json);
+    let stranger = service
+        .post("wang", "key of a stranger", &path, json!({}).to_string())
+        .await;
+    refused(&stranger, StatusCode::FORBIDDEN, "ROLE_MISSING");
+    // Nobody stands for what they did not read.
+    let decision = format!("/v1/applications/{id}/decision");
+    let other = json!({"step": "REVIEW", "content": "0".repeat(64)}).to_string();
+    let other = service.post("wang", "key of another", &decision, other).await;
+    refused(&other, StatusCode::CONFLICT, "OTHER_CONTENT");
+
     let reviewed = service.decide("wang", &id, "REVIEW").await;
     assert_eq!(
         (reviewed.status, &reviewed.json["state"]),
@@ -186,7 +214,6 @@ async fn a_case_goes_from_application_to_order_over_http() {
         "APPROVED"
     );
 
-    let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
     let body = json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
     let ordered = service
         .post("sun", "key of the order", "/v1/orders", body.clone())
@@ -576,18 +603,27 @@ async fn a_card_shows_the_name_that_its_chip_holds_however_it_was_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receipt_of_another_person_or_a_mistyped_one_orders_nothing() {
+async fn a_receipt_of_another_person_or_a_mistyped_one_completes_and_orders_nothing() {
     let service = Service::new().await;
-    let (_, permit) = service.approved().await;
-    let (other, _) = service.fixture.approved(&fixture::person(4)).await;
+    let (id, permit) = service.approved().await;
+    let other = service.fixture.accepted(&fixture::person(4)).await;
     let receipt = service.fixture.photo(other).await.to_string();
     let body = |receipt: &str| json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+    let completion = format!("/v1/applications/{id}/completion");
+    let completed = json!({"photo_receipt": receipt}).to_string();
+    refused(
+        &service
+            .post("liu", "key of completion", &completion, completed)
+            .await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "WRONG_PERSON",
+    );
     refused(
         &service
             .post("sun", "key of the order", "/v1/orders", body(&receipt))
             .await,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "WRONG_PERSON",
+        StatusCode::CONFLICT,
+        "OTHER_CONTENT",
     );
     refused(
         &service
@@ -795,12 +831,19 @@ async fn requests_with_one_key_at_the_same_moment_are_all_answered_with_what_was
     assert_eq!(filed["state"], "ACCEPTED");
     let id = filed["application_id"].as_str().unwrap().to_owned();
     let decision = format!("/v1/applications/{id}/decision");
-    let step = |step: &str| json!({"step": step}).to_string();
+    let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
+    let completed = all(
+        "liu",
+        "key-of-completion",
+        format!("/v1/applications/{id}/completion"),
+        json!({"photo_receipt": receipt}).to_string(),
+    )
+    .await;
+    let step = |step: &str| json!({"step": step, "content": completed["content"]}).to_string();
     let reviewed = all("wang", "key-of-review", decision.clone(), step("REVIEW")).await;
     assert_eq!(reviewed["state"], "REVIEWED");
     let approved = all("zhao", "key-of-approval", decision, step("APPROVE")).await;
     assert_eq!(approved["state"], "APPROVED");
-    let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
     let body = json!({"permit_id": approved["permit_id"], "photo_receipt": receipt}).to_string();
     let ordered = all("sun", "key-of-the-order", "/v1/orders".into(), body).await;
     assert_eq!(ordered["state"], "ORDERED");
@@ -837,11 +880,17 @@ async fn the_time_to_issue_runs_from_acceptance_and_the_day_stays_known() {
         .post("liu", "key of the case", "/v1/applications", APPLICANT)
         .await;
     let id = filed.json["application_id"].as_str().unwrap().to_owned();
-    // The reviewer comes to it ten days later.
+    // Its photo comes ten days later, and intake ends with it.
+    let receipt = service.fixture.photo(id.parse().unwrap()).await;
     let later = service.fixture.clock.on_day(jiff::civil::date(2026, 12, 1));
-    let office = service.fixture.office_at(later);
+    let (office, case) = (service.fixture.office_at(later), id.parse().unwrap());
+    let completed = office
+        .complete_intake(case, "liu".parse().unwrap(), Some(receipt))
+        .await
+        .unwrap();
+    let content = completed.content.unwrap().content().digest();
     let reviewed = office
-        .review(id.parse().unwrap(), "wang".parse().unwrap())
+        .review(case, "wang".parse().unwrap(), content)
         .await
         .unwrap();
     let decision = reviewed.decision.unwrap();
@@ -945,19 +994,24 @@ async fn a_vault_that_is_sealed_or_away_is_503_and_never_a_conflict() {
     for away in [false, true] {
         let service = Service::new().await;
         let (id, permit) = service.approved().await;
-        let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
-        let body = json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+        let completed = service.fixture.accepted(&fixture::person(2)).await;
+        service.fixture.completed(completed).await;
+        let waits = service.fixture.accepted(&fixture::person(3)).await;
+        let receipt = service.fixture.photo(waits).await.to_string();
+        let completion = format!("/v1/applications/{waits}/completion");
+        let body = json!({"photo_receipt": receipt}).to_string();
         if away {
             service.fixture.line.cut();
             std::fs::remove_file(service.fixture.folder.path().join("vault.sock")).unwrap();
         } else {
             service.fixture.vault.seal("li").await.unwrap();
         }
-        let order = service
-            .post("sun", "key of the order", "/v1/orders", body.clone())
+        // The photo's key is the vault's.
+        let asked = service
+            .post("liu", "key of completion", &completion, body.clone())
             .await;
         let code = if away { "VAULT_UNREACHABLE" } else { "VAULT_SEALED" };
-        refused(&order, StatusCode::SERVICE_UNAVAILABLE, code);
+        refused(&asked, StatusCode::SERVICE_UNAVAILABLE, code);
         let ready = service.get("nobody", "/readyz").await;
         assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
         let code = if away { "VAULT_NOT_RUNNING" } else { "VAULT_SEALED" };
@@ -968,9 +1022,9 @@ async fn a_vault_that_is_sealed_or_away_is_503_and_never_a_conflict() {
             .post("liu", "key of another case", "/v1/applications", other)
             .await;
         assert_eq!(filed.status, StatusCode::CREATED, "{}", filed.json);
-        let other = filed.json["application_id"].as_str().unwrap().to_owned();
+        let completed = completed.to_string();
         for (account, step) in [("wang", "REVIEW"), ("zhao", "APPROVE")] {
-            let decided = service.decide(account, &other, step).await;
+            let decided = service.decide(account, &completed, step).await;
             assert_eq!(decided.status, StatusCode::OK, "{}", decided.json);
         }
         for path in [
@@ -981,10 +1035,13 @@ async fn a_vault_that_is_sealed_or_away_is_503_and_never_a_conflict() {
             let account = if path.contains("permits") { "chen" } else { "wang" };
             assert_eq!(service.get(account, &path).await.status, StatusCode::OK, "{path}");
         }
+        let order = json!({"permit_id": permit}).to_string();
+        let order = service.post("sun", "key of the order", "/v1/orders", order).await;
+        assert_eq!(order.status, StatusCode::CREATED, "{}", order.json);
         if !away {
             service.fixture.unseal().await;
-            let order = service.post("sun", "key of the order", "/v1/orders", body).await;
-            assert_eq!(order.status, StatusCode::CREATED, "{}", order.json);
+            let done = service.post("liu", "key of completion", &completion, body).await;
+            assert_eq!(done.status, StatusCode::OK, "{}", done.json);
             let status = format!("/v1/orders/{}", order.json["order_id"].as_str().unwrap());
             service.fixture.vault.seal("li").await.unwrap();
             assert_eq!(service.get("sun", &status).await.status, StatusCode::OK);
@@ -995,21 +1052,29 @@ async fn a_vault_that_is_sealed_or_away_is_503_and_never_a_conflict() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_decided_one_application_decides_no_other_one() {
     let service = Service::new().await;
-    let mut decisions = Vec::new();
+    let (mut decisions, mut contents) = (Vec::new(), Vec::new());
     for number in [1, 2] {
         let key = format!("key of case {number}");
         let filed = service
             .post("liu", &key, "/v1/applications", fixture::person(number))
             .await;
         let id = filed.json["application_id"].as_str().unwrap().to_owned();
+        let content = service.fixture.completed(id.parse().unwrap()).await;
+        contents.push(content.to_string());
         decisions.push(format!("/v1/applications/{id}/decision"));
     }
-    let review = || json!({"step": "REVIEW"}).to_string();
-    let decided = service.post("wang", "the one key", &decisions[0], review()).await;
+    let review = |case: usize| json!({"step": "REVIEW", "content": contents[case]}).to_string();
+    let decided = service
+        .post("wang", "the one key", &decisions[0], review(0))
+        .await;
     assert_eq!(decided.status, StatusCode::OK, "{}", decided.json);
-    let other = service.post("wang", "the one key", &decisions[1], review()).await;
+    let other = service
+        .post("wang", "the one key", &decisions[1], review(1))
+        .await;
     refused(&other, StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED");
-    let again = service.post("wang", "the one key", &decisions[0], review()).await;
+    let again = service
+        .post("wang", "the one key", &decisions[0], review(0))
+        .await;
     assert_eq!(again.json, decided.json);
     // Another key, and another person's key of the same name, are others.
     let approved = service
@@ -1017,11 +1082,13 @@ async fn a_key_that_decided_one_application_decides_no_other_one() {
             "zhao",
             "the one key",
             &decisions[0],
-            json!({"step": "APPROVE"}).to_string(),
+            json!({"step": "APPROVE", "content": contents[0]}).to_string(),
         )
         .await;
     assert_eq!(approved.status, StatusCode::OK, "{}", approved.json);
-    let second = service.post("wang", "another key", &decisions[1], review()).await;
+    let second = service
+        .post("wang", "another key", &decisions[1], review(1))
+        .await;
     assert_eq!(second.status, StatusCode::OK, "{}", second.json);
 }
 
@@ -1170,7 +1237,7 @@ impl Service {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photo_is_taken_seen_confirmed_used_and_ended_over_http() {
     let service = Service::new().await;
-    let (id, permit) = service.approved().await;
+    let id = service.fixture.accepted(APPLICANT).await.to_string();
     let case = format!("/v1/applications/{id}/photo-case");
     let photos = format!("/v1/applications/{id}/photos");
 
@@ -1245,7 +1312,15 @@ async fn a_photo_is_taken_seen_confirmed_used_and_ended_over_http() {
     assert_eq!(confirmed.json["state"], "SEALED", "{}", confirmed.json);
     assert_eq!(service.get("sun", &photos).await.json, json!([confirmed.json]));
 
-    let order = json!({ "permit_id": permit, "photo_receipt": confirmed.json["photo_receipt"] });
+    let completion = format!("/v1/applications/{id}/completion");
+    let receipt = json!({ "photo_receipt": confirmed.json["photo_receipt"] });
+    let completed = service
+        .post("liu", "key of completion", &completion, receipt.to_string())
+        .await;
+    assert_eq!(completed.status, StatusCode::OK, "{}", completed.json);
+    service.decide("wang", &id, "REVIEW").await;
+    let approved = service.decide("zhao", &id, "APPROVE").await;
+    let order = json!({ "permit_id": approved.json["permit_id"] });
     let ordered = service
         .post("sun", "key of the order", "/v1/orders", order.to_string())
         .await;
@@ -1275,7 +1350,8 @@ async fn a_photo_is_taken_seen_confirmed_used_and_ended_over_http() {
         .iter()
         .map(|read| &read["reader"])
         .collect();
-    assert_eq!(readers, ["sun", "sun", "wang", "wang"], "{}", reads.json);
+    // Both renditions were read when intake ended.
+    assert_eq!(readers, ["liu", "liu", "wang", "wang"], "{}", reads.json);
 
     let given_up = service.fixture.office().running_orders().await.unwrap().remove(0);
     let producer = "sun".parse().unwrap();
@@ -1795,10 +1871,10 @@ async fn a_change_is_proposed_signed_off_and_given_up_over_http_by_the_people_wh
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_given_up_over_http_by_a_producer_and_its_permit_ordered_again() {
     let service = Service::new().await;
-    let (id, permit) = service.approved().await;
+    let (_, permit) = service.approved().await;
+    // What was signed is made again: nothing is decided anew.
     let order = async |key: &str| {
-        let receipt = service.fixture.photo(id.parse().unwrap()).await.to_string();
-        let body = json!({"permit_id": permit, "photo_receipt": receipt}).to_string();
+        let body = json!({"permit_id": permit}).to_string();
         service.post("sun", key, "/v1/orders", body).await
     };
     let first = order("key of order 1").await;

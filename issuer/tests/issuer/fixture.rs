@@ -1,8 +1,9 @@
 //! A whole office for tests: real vault, real photo store, real card, one folder, nothing mocked.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{PrivateKey, PublicKey};
@@ -17,8 +18,8 @@ use keyvault::Vault;
 use keyvault::serve::Server;
 use keyvault_protocol::{BundleKind, ChannelKey, Client, Identity, LotRequest};
 use permit_domain::{
-    Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, HandOverClerk, Maker, Order,
-    OrderId, PermitId,
+    Applicant, ApplicantForm, ApplicationId, ApplicationState, CardSerial, Digest, HandOverClerk, Maker,
+    Order, OrderId, PermitId,
 };
 use permit_rules::RuleSets;
 use photo_store_protocol as photo;
@@ -142,6 +143,8 @@ pub(crate) struct Fixture {
     blanks: Vec<Blank>,
     next_blank: AtomicU32,
     next_order: AtomicU32,
+    /// Receipts with which intake was completed here, until somebody asks for them.
+    taken: Mutex<HashMap<ApplicationId, photo::ReceiptNumber>>,
     serving: Vec<JoinHandle<()>>,
 }
 
@@ -339,6 +342,7 @@ impl Fixture {
             blanks,
             next_blank: AtomicU32::new(0),
             next_order: AtomicU32::new(0),
+            taken: Mutex::default(),
             serving,
         };
         fixture.write_anchors().await;
@@ -528,22 +532,62 @@ impl Fixture {
 
     /// An approved application, and its permit.
     pub(crate) async fn approved(&self, json: &str) -> (ApplicationId, PermitId) {
+        let id = self.accepted(json).await;
+        (id, self.decided(id).await)
+    }
+
+    /// An accepted application.
+    pub(crate) async fn accepted(&self, json: &str) -> ApplicationId {
         let office = self.office();
         let id = office.new_application_id();
         office
             .apply(id, "liu".parse().unwrap(), applicant(json))
             .await
             .unwrap();
-        office.review(id, "wang".parse().unwrap()).await.unwrap();
-        let case = office.approve(id, "zhao".parse().unwrap()).await.unwrap();
+        id
+    }
+
+    /// What stands for what an application decides on; its intake is completed now if it was not, with a photo where a card is
+    /// granted.
+    pub(crate) async fn completed(&self, id: ApplicationId) -> Digest {
+        let office = self.office();
+        let mut case = office.application(id).await.unwrap();
+        if case.content.is_none() {
+            let receipt = match office.foresee(&case).unwrap().tier {
+                Some(_) => Some(self.photo(id).await),
+                None => None,
+            };
+            case = office
+                .complete_intake(id, "liu".parse().unwrap(), receipt)
+                .await
+                .unwrap();
+            if let Some(receipt) = receipt {
+                self.taken.lock().unwrap().insert(id, receipt);
+            }
+        }
+        case.content.unwrap().content().digest()
+    }
+
+    /// Completed, reviewed and signed off; the permit.
+    pub(crate) async fn decided(&self, id: ApplicationId) -> PermitId {
+        let (office, content) = (self.office(), self.completed(id).await);
+        office.review(id, "wang".parse().unwrap(), content).await.unwrap();
+        let case = office
+            .approve(id, "zhao".parse().unwrap(), content)
+            .await
+            .unwrap();
         match case.application.state() {
-            ApplicationState::Approved { permit, .. } => (id, *permit),
+            ApplicationState::Approved { permit, .. } => *permit,
             state => panic!("{}", state.name()),
         }
     }
 
-    /// Takes the sample photo of an application's applicant, with its warnings confirmed by a colleague; the receipt.
+    /// The receipt of the photo with which the intake of an application was completed here, the first time that it is asked for. Else
+    /// takes the sample photo of its applicant, with its warnings confirmed by a colleague; the receipt.
     pub(crate) async fn photo(&self, application: ApplicationId) -> photo::ReceiptNumber {
+        if let Some(receipt) = self.taken.lock().unwrap().remove(&application) {
+            return receipt;
+        }
         let (office, clerk) = (self.office(), "liu".parse().unwrap());
         let taken = office
             .submit_photo(application, FACE.to_vec(), &clerk)
@@ -572,17 +616,32 @@ impl Fixture {
             .is_ok()
     }
 
-    /// A new order for a permit.
+    /// A new order for a permit, whose card is made with the photo of this receipt: completed and signed anew where another one was.
     pub(crate) async fn order(&self, permit: PermitId, receipt: photo::ReceiptNumber) -> Order {
         let id = OrderId::from_bytes({
             let mut id = [7; 16];
             id[..4].copy_from_slice(&self.next_order.fetch_add(1, Ordering::SeqCst).to_be_bytes());
             id
         });
-        self.office()
-            .order(id, permit, "sun".parse().unwrap(), receipt)
-            .await
-            .unwrap()
+        let office = self.office();
+        let order = async || {
+            office
+                .order(id, permit, "sun".parse().unwrap(), Some(receipt))
+                .await
+        };
+        match order().await {
+            Err(error) if ["NOT_COMPLETED", "OTHER_CONTENT"].contains(&error.code()) => {
+                let application = office.permit(permit).await.unwrap().grant().application;
+                let clerk = "liu".parse().unwrap();
+                office
+                    .complete_intake(application, clerk, Some(receipt))
+                    .await
+                    .unwrap();
+                self.decided(application).await;
+                order().await.unwrap()
+            }
+            ordered => ordered.unwrap(),
+        }
     }
 
     /// An order whose card is not yet made.

@@ -242,6 +242,7 @@ pub(crate) fn typed() -> Vec<(String, String)> {
     fields
 }
 
+#[expect(clippy::too_many_lines, reason = "one walk, step by step")]
 #[tokio::test]
 async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     let town = Town::new().await;
@@ -266,7 +267,7 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     assert!(!seen.has("按规则核定"), "an intake clerk decides nothing");
 
     let reviewer = town.browser("wang").await;
-    let list = reviewer.get("/counter/lists/review").await;
+    let list = clerk.get("/counter/lists/complete").await;
     assert!(list.has(&case) && list.has("还有"), "{}", list.text);
     let seen = reviewer.get(&case).await;
     let picture = seen
@@ -288,7 +289,34 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     let some = reviewer.post(&format!("{picture}/confirm"), &warnings[1..]).await;
     assert_eq!(some.status, StatusCode::CONFLICT);
     reviewer.post(&format!("{picture}/confirm"), &warnings).await.to();
-    assert_eq!(reviewer.post(&format!("{case}/review"), &[]).await.to(), case);
+    assert!(
+        !reviewer.get(&case).await.has("按规则核定"),
+        "intake has not ended"
+    );
+
+    // Intake ends with the photo: what is decided on is frozen, and each names what the page showed.
+    assert!(clerk.get("/counter/lists/complete").await.has(&case));
+    let receipt = clerk.get(&case).await.hidden("receipt");
+    let completed = [("receipt", receipt.as_str())];
+    let complete = format!("{case}/complete");
+    assert_eq!(clerk.post(&complete, &completed).await.to(), case);
+    assert_eq!(
+        clerk.post(&complete, &completed).await.to(),
+        case,
+        "a double press"
+    );
+    assert!(reviewer.get("/counter/lists/review").await.has(&case));
+    let seen = reviewer.get(&case).await;
+    assert!(seen.has("定稿内容") && seen.has("定稿照片"), "{}", seen.text);
+    let content = seen.hidden("content");
+    let other = "0".repeat(64);
+    for wrong in [&[][..], &[("content", other.as_str())][..]] {
+        let refused = reviewer.post(&format!("{case}/review"), wrong).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT);
+        assert!(refused.has("所签内容与所读内容不同"), "{}", refused.text);
+    }
+    let read = [("content", content.as_str())];
+    assert_eq!(reviewer.post(&format!("{case}/review"), &read).await.to(), case);
     let decided = reviewer.get(&case).await;
     assert!(
         decided.has("核定：") && !decided.has("未办理"),
@@ -298,16 +326,13 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
 
     let approver = town.browser("zhao").await;
     assert!(approver.get("/counter/lists/sign-off").await.has(&case));
-    assert_eq!(approver.post(&format!("{case}/sign-off"), &[]).await.to(), case);
+    assert_eq!(approver.get(&case).await.hidden("content"), content);
+    assert_eq!(approver.post(&format!("{case}/sign-off"), &read).await.to(), case);
 
     let producer = town.browser("sun").await;
     assert!(producer.get("/counter/lists/order").await.has(&case));
     let seen = producer.get(&case).await;
-    let order = [
-        ("order", seen.hidden("order")),
-        ("permit", seen.hidden("permit")),
-        ("receipt", seen.hidden("receipt")),
-    ];
+    let order = [("order", seen.hidden("order")), ("permit", seen.hidden("permit"))];
     let order: Vec<(&str, &str)> = order.iter().map(|(a, b)| (*a, b.as_str())).collect();
     let ordered = producer.post(&format!("{case}/order"), &order).await;
     let page = ordered.to().to_owned();
@@ -337,7 +362,7 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     let done = counter.get(&page).await;
     assert!(done.has("已发放"), "{}", done.text);
     let history = clerk.get(&case).await;
-    for step in ["已受理", "已审核", "已批准", "已发放"] {
+    for step in ["已受理", "已受理完毕", "已签批", "已审核", "已批准", "已发放"] {
         assert!(history.has(step), "{step}: {}", history.text);
     }
 }
@@ -426,7 +451,9 @@ async fn a_holder_is_found_for_a_purpose_and_the_card_is_changed_lost_and_replac
     let card = [("card", number.as_str()), ("what", "replace")];
     assert_eq!(clerk.post(&format!("{page}/card"), &card).await.to(), page);
     assert!(clerk.get(&page).await.has("在等待新卡"));
-    assert!(producer.get("/counter/lists/order").await.has("/counter/cases/"));
+    // The next card waits for its photo.
+    let taker = town.browser("liu").await;
+    assert!(taker.get("/counter/lists/complete").await.has("/counter/cases/"));
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ fn text<'a>(object: &'a Value, key: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warned_photo_is_seen_and_confirmed_by_a_colleague_and_taken_back_by_the_counter() {
     let fixture = Fixture::new().await;
-    let (application, _) = fixture.approved(fixture::APPLICANT).await;
+    let application = fixture.accepted(fixture::APPLICANT).await;
     let folder = fixture.folder.path();
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
@@ -183,7 +183,7 @@ async fn a_warned_photo_is_seen_and_confirmed_by_a_colleague_and_taken_back_by_t
 
     // A photo of another applicant is not there.
     fixture.time.set("2026-11-22T16:00:00Z");
-    let (other, _) = fixture.approved(&fixture::person(1)).await;
+    let other = fixture.accepted(&fixture::person(1)).await;
     let others = Counter {
         day: "2026-11-24",
         folder,
@@ -199,7 +199,7 @@ async fn a_warned_photo_is_seen_and_confirmed_by_a_colleague_and_taken_back_by_t
 #[tokio::test(flavor = "multi_thread")]
 async fn a_photo_that_is_on_a_card_ends_by_an_order_and_two_people_and_not_while_the_card_is_made() {
     let fixture = Fixture::new().await;
-    let (application, permit) = fixture.approved(fixture::APPLICANT).await;
+    let application = fixture.accepted(fixture::APPLICANT).await;
     let folder = fixture.folder.path();
     sign_in("2026-11-22", folder).await;
     let studio = folder.join("studio.jpg").display().to_string();
@@ -219,6 +219,12 @@ async fn a_photo_that_is_on_a_card_ends_by_an_order_and_two_people_and_not_while
 
     let receipt = text(&taken, "photo_receipt").parse().unwrap();
     fixture.time.set("2026-11-22T16:00:00Z");
+    fixture
+        .office()
+        .complete_intake(application, "liu".parse().unwrap(), Some(receipt))
+        .await
+        .unwrap();
+    let permit = fixture.decided(application).await;
     let order = fixture.order(permit, receipt).await;
     let counter = Counter {
         day: "2026-11-24",
@@ -285,7 +291,11 @@ async fn a_photo_ends_under_no_application_of_its_person_while_a_card_is_made_wi
         .apply(first, "liu".parse().unwrap(), newcomer)
         .await
         .unwrap();
-    let refused = office.review(first, "wang".parse().unwrap()).await.unwrap();
+    let content = fixture.completed(first).await;
+    let refused = office
+        .review(first, "wang".parse().unwrap(), content)
+        .await
+        .unwrap();
     assert_eq!(refused.application.state().name(), "REFUSED");
     let mut settled: Value = serde_json::from_str(fixture::REFUSED).unwrap();
     settled["residence"]["registered_on"] = "2026-02-10".into();

@@ -28,6 +28,17 @@ export async function confirmPhoto({ page, tick, enter }, filed) {
   await page.goto(filed);
 }
 
+/** Intake ends, by somebody who takes applications: what is decided on is frozen. */
+export async function completeIntake({ page, access, enter, go, has, look, signIn }, filed, counter, ...others) {
+  const by = await signIn('受理人', ...others);
+  await page.goto(`${counter}/lists/complete`);
+  await look('list-complete');
+  await enter(`a[href="${new URL(filed).pathname}"]`);
+  await go(access('s'));
+  expect(await has('定稿内容'), 'what is decided on is frozen', page);
+  return by;
+}
+
 /** Where a person makes the card and no worker does, the producer presses; then it is waited for. */
 export async function made({ page, access, has }) {
   if (await has('请把空白卡')) await access('s');
@@ -94,17 +105,22 @@ export async function issue(clerk, { counter, photo, number = NUMBER }) {
   await Promise.all([page.waitForURL(/slip$/), access('p')]);
   await look('slip');
 
-  const reviewer = await signIn('审核人', taker);
+  const colleague = await signIn('审核人', taker);
+  await page.goto(filed);
+  await look('case-photo');
+  await confirmPhoto(clerk, filed);
+  const completer = await completeIntake(clerk, filed, counter, colleague);
+
+  const reviewer = await signIn('审核人', taker, completer);
   await page.goto(`${counter}/lists/review`);
   await look('list-review');
   await enter(`a[href="${new URL(filed).pathname}"]`);
   await look('case-reviewer');
-  await confirmPhoto(clerk, filed);
   await go(access('s'));
   expect(await has('核定：'), 'decided', page);
   await look('case-decided');
 
-  const approver = await signIn('审批人', taker, reviewer);
+  const approver = await signIn('审批人', taker, completer, reviewer);
   await page.goto(filed);
   await look('case-approver');
   await go(access('s'));

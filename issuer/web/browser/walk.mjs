@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util';
 
 import { AT_READER, expect, open } from './counter.mjs';
-import { NUMBER, confirmPhoto, issue, made, takePhoto } from './issue.mjs';
+import { NUMBER, completeIntake, confirmPhoto, issue, made, takePhoto } from './issue.mjs';
 
 const { values: given } = parseArgs({
   options: { counter: { type: 'string' }, photo: { type: 'string' }, pictures: { type: 'string' }, number: { type: 'string' } },
@@ -53,7 +53,15 @@ await takePhoto(clerk, filed, given.photo);
 await signIn('审核人', people.taker);
 await page.goto(filed);
 await confirmPhoto(clerk, filed);
-const producer = await signIn('制证人', people.approver);
+// The next card is completed, reviewed and signed off like the first one.
+const completer = await completeIntake(clerk, filed, given.counter, people.reviewer);
+const reviewer = await signIn('审核人', people.taker, completer);
+await page.goto(filed);
+await go(access('s'));
+const approver = await signIn('审批人', people.taker, completer, reviewer);
+await page.goto(filed);
+await go(access('s'));
+const producer = await signIn('制证人', reviewer, approver);
 await page.goto(filed);
 await Promise.all([page.waitForURL(/orders/), access('s')]);
 await made(clerk);

@@ -5,12 +5,14 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use issuer_office::error::OfficeError;
+use issuer_office::frozen_case::FrozenCase;
 use issuer_office::photo::{CONFIRMS, TAKES};
 use issuer_office::slip::{self, Picture};
 use issuer_office::staff::StaffRole;
 use issuer_store::{LedgerEntry, StoredApplication};
 use permit_domain::{
-    Actor as _, ApplicationId, ApplicationState, Decision, Order, PermitId, PermitState, tier_words, words,
+    Actor as _, ApplicationId, ApplicationState, CaseContent, ContentState, Decision, Order, PermitId,
+    PermitState, tier_words, words,
 };
 use photo_store_protocol as photo;
 use program_contract::Failure;
@@ -38,11 +40,26 @@ struct CasePage {
     can: Can,
     permit: Option<PermitId>,
     order: Option<Order>,
-    /// Receipt of the photo that goes onto the card.
+    /// Receipt of a photo that no case has used: intake is completed with it.
     receipt: Option<String>,
+    /// What is frozen since intake ended.
+    frozen: Option<Frozen>,
     /// The order that the form orders: sent twice, it is one.
     new_order: String,
     history: Vec<Event>,
+}
+
+/// What a case decides on, as its reviewer and its approver read it.
+struct Frozen {
+    version: i64,
+    /// SHA-256 that stands for it.
+    content: String,
+    state: &'static str,
+    decision: Shown,
+    issued_on: Option<String>,
+    photo: Option<String>,
+    /// SHA-256 of the front's file.
+    front: Option<String>,
 }
 
 /// What whoever looks may do now.
@@ -50,6 +67,7 @@ struct CasePage {
 struct Can {
     take_photo: bool,
     confirm: bool,
+    complete: bool,
     review: bool,
     sign_off: bool,
     order: bool,
@@ -152,7 +170,11 @@ async fn make(
     let case = office.application(id).await?;
     let today = office.clock().today();
     let is_accepted = matches!(case.application.state(), ApplicationState::Accepted { .. });
-    let foreseen = if is_accepted {
+    let frozen = match &case.content {
+        Some(live) => Some(Frozen::of(&frame, live)?),
+        None => None,
+    };
+    let foreseen = if is_accepted && frozen.is_none() {
         Some(decided(&frame, &office.foresee(&case)?))
     } else {
         None
@@ -172,7 +194,8 @@ async fn make(
         .is_some_and(|order| order.state().next_step().is_some());
     let photos = photos(counter, &frame, person, id, is_open || being_made).await;
     let mut receipt = None;
-    if let (true, Photos::There(photos)) = (to_order, &photos) {
+    let to_complete = case.application.state().is_open() || to_order;
+    if let (true, Photos::There(photos)) = (to_complete, &photos) {
         for number in photos.iter().filter_map(|photo| photo.receipt.as_ref()) {
             // One that an earlier card used opens nothing any more.
             let known = office
@@ -185,18 +208,33 @@ async fn make(
         }
     }
     let account = &person.member.account;
-    let took_it = case.application.intake().staff() == account;
-    let reviewed_it = matches!(case.application.state(),
-        ApplicationState::Reviewed { reviewer } if reviewer.staff() == account);
+    let stands = case.content.as_ref().map(CaseContent::state);
+    let took_it = case.application.intake().staff() == account
+        || case
+            .content
+            .as_ref()
+            .is_some_and(|live| live.clerk().staff() == account);
+    let reviewed_it = matches!(stands,
+        Some(ContentState::Reviewed { reviewer }) if reviewer.staff() == account);
+    let grants_nothing = foreseen
+        .as_ref()
+        .is_some_and(|decision| decision.granted.is_none());
     let can = Can {
         take_photo: is_open && TAKES.iter().any(|role| person.may(*role)),
         confirm: is_open && CONFIRMS.iter().any(|role| person.may(*role)),
-        review: is_accepted && person.may(StaffRole::Reviewer) && !took_it,
-        sign_off: matches!(case.application.state(), ApplicationState::Reviewed { .. })
+        complete: to_complete && person.may(StaffRole::IntakeClerk) && (receipt.is_some() || grants_nothing),
+        review: to_complete
+            && matches!(stands, Some(ContentState::Completed))
+            && person.may(StaffRole::Reviewer)
+            && !took_it,
+        sign_off: to_complete
+            && matches!(stands, Some(ContentState::Reviewed { .. }))
             && person.may(StaffRole::Approver)
             && !took_it
             && !reviewed_it,
-        order: to_order && person.may(StaffRole::Producer),
+        order: to_order
+            && matches!(stands, Some(ContentState::Signed { .. }))
+            && person.may(StaffRole::Producer),
     };
     let history = office
         .history(&case)
@@ -212,6 +250,7 @@ async fn make(
         decision: case.decision.as_ref().map(|decision| decided(&frame, decision)),
         new_order: office.new_order_id().to_string(),
         told,
+        frozen,
         foreseen,
         photos,
         can,
@@ -223,6 +262,28 @@ async fn make(
         case,
         id,
     })
+}
+
+impl Frozen {
+    fn of(frame: &Frame, live: &CaseContent) -> Result<Self, OfficeError> {
+        let case = FrozenCase::from_content(live.content())?;
+        Ok(Self {
+            version: live.version(),
+            content: live.content().digest().to_string(),
+            state: match live.state() {
+                ContentState::Completed => frame.t("待审核", "to be reviewed"),
+                ContentState::Reviewed { .. } => frame.t("已审核，待审批", "reviewed, to be signed off"),
+                _ => frame.t("两人已签", "signed by two"),
+            },
+            decision: decided(frame, case.decision()),
+            issued_on: case.issued_on().map(|day| day.to_string()),
+            photo: match case.photo() {
+                Some(photo) => Some(photo.id()?.to_string()),
+                None => None,
+            },
+            front: case.front().map(|digest| digest.to_string()),
+        })
+    }
 }
 
 async fn photos(
@@ -349,6 +410,10 @@ fn in_chinese(state: &str) -> &str {
     match state {
         "APPLIED" => "已收到",
         "ACCEPTED" => "已受理",
+        "COMPLETED" => "已受理完毕",
+        "SIGNED" => "已签批",
+        "USED" => "已制成卡",
+        "SUPERSEDED" => "已由新版本代替",
         "NEEDS_MORE" => "待补正",
         "REVIEWED" => "已审核",
         "REFUSED" => "不予核定",

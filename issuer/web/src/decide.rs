@@ -1,22 +1,61 @@
-//! The decision: the reviewer's by the rule set, then the approver's sign-off. The page that is left is the case's.
+//! The end of intake, and the decision on what was frozen then: the reviewer's, then the approver's sign-off. Each names the digest of
+//! what its page showed. The page that is left is the case's.
 
 use axum::extract::{Path, State};
+use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
-use permit_domain::{Approver, Reviewer};
+use permit_domain::{Approver, Digest, IntakeClerk, Reviewer};
+use photo_store_protocol as photo;
 
 use crate::answer::{self, Answer};
 use crate::case;
 use crate::counter::Counter;
+use crate::form::Fields;
 use crate::person::Person;
 
-/// `POST /counter/cases/{application}/review`.
+/// `POST /counter/cases/{application}/complete`: `receipt`, where a card is granted.
+pub(crate) async fn complete(
+    State(counter): State<Counter>,
+    person: Person,
+    Path(application): Path<String>,
+    fields: Fields,
+) -> Answer {
+    let clerk = IntakeClerk::new(person.acting_as(StaffRole::IntakeClerk)?);
+    let completed = async {
+        let receipt = match fields.text("receipt") {
+            "" => None,
+            number => Some(number.parse().map_err(photo::Error::Failed)?),
+        };
+        let id = application.parse()?;
+        Box::pin(counter.office().complete_intake(id, clerk, receipt)).await
+    };
+    let done = completed.await.map(|case| case::address(case.application.id()));
+    answer::after(done, |problem| {
+        case::shown(&counter, person, &application, Some(problem))
+    })
+    .await
+}
+
+/// What the page showed whose form this is.
+fn read(fields: &Fields) -> Result<Digest, OfficeError> {
+    fields
+        .text("content")
+        .parse()
+        .map_err(|_| OfficeError::OtherContent)
+}
+
+/// `POST /counter/cases/{application}/review`: `content`.
 pub(crate) async fn review(
     State(counter): State<Counter>,
     person: Person,
     Path(application): Path<String>,
+    fields: Fields,
 ) -> Answer {
     let reviewer = Reviewer::new(person.acting_as(StaffRole::Reviewer)?);
-    let decided = async { counter.office().review(application.parse()?, reviewer).await };
+    let decided = async {
+        let content = read(&fields)?;
+        Box::pin(counter.office().review(application.parse()?, reviewer, content)).await
+    };
     let done = decided.await.map(|case| case::address(case.application.id()));
     answer::after(done, |problem| {
         case::shown(&counter, person, &application, Some(problem))
@@ -24,14 +63,18 @@ pub(crate) async fn review(
     .await
 }
 
-/// `POST /counter/cases/{application}/sign-off`.
+/// `POST /counter/cases/{application}/sign-off`: `content`.
 pub(crate) async fn sign_off(
     State(counter): State<Counter>,
     person: Person,
     Path(application): Path<String>,
+    fields: Fields,
 ) -> Answer {
     let approver = Approver::new(person.acting_as(StaffRole::Approver)?);
-    let signed = async { counter.office().approve(application.parse()?, approver).await };
+    let signed = async {
+        let content = read(&fields)?;
+        Box::pin(counter.office().approve(application.parse()?, approver, content)).await
+    };
     let done = signed.await.map(|case| case::address(case.application.id()));
     answer::after(done, |problem| {
         case::shown(&counter, person, &application, Some(problem))

@@ -149,6 +149,7 @@ impl Frame {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates lend what they have")]
     pub(crate) fn list_name(&self, list: &WorkList) -> &'static str {
         match list {
+            WorkList::Complete => self.t("待受理完毕", "To complete"),
             WorkList::Review => self.t("待审核", "To review"),
             WorkList::SignOff => self.t("待审批", "To sign off"),
             WorkList::Order => self.t("待制证", "To order"),

@@ -8,7 +8,6 @@ use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use issuer_production::HolderChecked;
 use permit_domain::{HandOverClerk, Maker, Order, OrderId, PermitId, Producer, Step};
-use photo_store_protocol as photo;
 use program_contract::Failure;
 
 use crate::answer::{self, Answer, Problem, Refused, Told};
@@ -66,8 +65,7 @@ pub(crate) async fn order(
     let ordered = async {
         let id: OrderId = fields.text("order").parse()?;
         let permit: PermitId = fields.text("permit").parse()?;
-        let receipt = fields.text("receipt").parse().map_err(photo::Error::Failed)?;
-        counter.office().order(id, permit, producer, receipt).await
+        counter.office().order(id, permit, producer, None).await
     };
     let done = ordered.await.map(|order| address(order.id()));
     answer::after(done, |problem| {

@@ -56,6 +56,7 @@ impl Counter {
             .route("/counter/intake/notice", post(notice::notice))
             .route("/counter/cases/{application}", get(case::page))
             .route("/counter/cases/{application}/slip", get(case::slip))
+            .route("/counter/cases/{application}/complete", post(decide::complete))
             .route("/counter/cases/{application}/review", post(decide::review))
             .route("/counter/cases/{application}/sign-off", post(decide::sign_off))
             .route("/counter/cases/{application}/order", post(order::order))

@@ -1,4 +1,4 @@
-//! The transitions of application, permit, order, card and change: each is reached by people, in a test that is named here, or
+//! The transitions of application, what it decides on, permit, order, card and change: each is reached by people, in a test that is named here, or
 //! is said to have no door yet.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +11,11 @@ use super::promises::all_code;
 /// A card's life by the printed commands, all of them run.
 const LIFE: &str = "a_card_lives_its_life_by_the_commands_that_are_written_for_it_as_they_are_written";
 const HANDBOOK: &str = "the_handbook_leads_from_founding_to_a_card_in_a_hand";
+const ANEW: &str = "what_changed_since_it_was_read_is_reviewed_and_signed_anew";
 const WITHDRAWAL: &str = "the_program_withdraws_and_corrects_for_who_signed_in";
 
 /// The door of each transition, and the test that goes through it.
-const DOORS: [(&str, &[&str], &str, &str); 21] = [
+const DOORS: [(&str, &[&str], &str, &str); 25] = [
     ("application", &["accept"], "POST /v1/applications", LIFE),
     (
         "application",
@@ -22,6 +23,25 @@ const DOORS: [(&str, &[&str], &str, &str); 21] = [
         "POST /v1/applications/{id}/decision",
         LIFE,
     ),
+    (
+        "application",
+        &["completed_anew"],
+        "POST /v1/applications/{id}/completion",
+        ANEW,
+    ),
+    (
+        "case_content",
+        &["review", "sign"],
+        "POST /v1/applications/{id}/decision",
+        LIFE,
+    ),
+    (
+        "case_content",
+        &["superseded"],
+        "POST /v1/applications/{id}/completion",
+        ANEW,
+    ),
+    ("case_content", &["used"], "issuer hand-over", LIFE),
     (
         "application",
         &["withdraw"],
@@ -125,7 +145,7 @@ const NO_STEP: [(&str, &str); 10] = [
 fn every_transition_is_reached_by_people_or_said_to_have_no_door_yet() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut steps = BTreeSet::new();
-    for file in ["application", "permit", "order", "card", "change"] {
+    for file in ["application", "case_content", "permit", "order", "card", "change"] {
         let text = fs::read_to_string(root.join(format!("issuer/domain/src/{file}.rs"))).unwrap();
         for name in consuming(&names_and_signs(&text)) {
             if !NO_STEP.contains(&(file, name.as_str())) {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use jiff::civil::date;
 use permit_domain::{
-    ApplicantForm, Application, ApplicationId, ApplicationState, CardNumber, CardSerial, CardStage, Content,
-    Decision, EndOfCard, EndReason, Error, IntakeClerk, Order, OrderId, Permit, PermitId, PermitState,
-    PersonId, SeparatedDuties, Step,
+    ApplicantForm, Application, ApplicationId, ApplicationState, CardNumber, CardSerial, CardStage,
+    CaseContent, Content, Decision, EndOfCard, EndReason, Error, IntakeClerk, Order, OrderId, Permit,
+    PermitId, PermitState, PersonId, SeparatedDuties, Step,
 };
 use permit_rules::RuleSets;
 
@@ -57,11 +57,72 @@ fn is_wrong_state<T: std::fmt::Debug>(result: &Result<T, Error>) -> bool {
 fn an_application_goes_from_intake_to_approval_by_three_people() {
     let a = application().need_more().unwrap().accept(TODAY).unwrap();
     let a = a.review("wang".parse().unwrap(), &granted()).unwrap();
-    assert_eq!(a.decided_by(), None);
     let a = a.approve("zhao".parse().unwrap(), permit_id()).unwrap();
-    let (reviewer, approver) = a.decided_by().unwrap();
-    assert!(SeparatedDuties::new(reviewer.clone(), approver.clone(), "sun".parse().unwrap()).is_ok());
     assert!(!a.state().is_open());
+}
+
+fn content() -> CaseContent {
+    let frozen = Content::freeze(b"what a case decides on".to_vec());
+    CaseContent::completed(application().id(), 1, "liu".parse().unwrap(), frozen)
+}
+
+#[test]
+fn content_is_signed_by_two_who_did_not_complete_it_and_is_used_once() {
+    let is_one_person_twice = |result: Result<CaseContent, Error>| {
+        assert!(matches!(result, Err(Error::SamePersonTwice { .. })), "{result:?}");
+    };
+    is_one_person_twice(content().review("liu".parse().unwrap()));
+    assert!(is_wrong_state(&content().sign("zhao".parse().unwrap())));
+    assert!(is_wrong_state(&content().used()));
+    let reviewed = content().review("wang".parse().unwrap()).unwrap();
+    assert!(is_wrong_state(&reviewed.clone().review("deng".parse().unwrap())));
+    is_one_person_twice(reviewed.clone().sign("wang".parse().unwrap()));
+    is_one_person_twice(reviewed.clone().sign("liu".parse().unwrap()));
+    let signed = reviewed.clone().sign("zhao".parse().unwrap()).unwrap();
+    let duties = |approver: &str| {
+        let [wang, sun] = ["wang", "sun"];
+        SeparatedDuties::new(
+            wang.parse().unwrap(),
+            approver.parse().unwrap(),
+            sun.parse().unwrap(),
+        )
+        .unwrap()
+    };
+    assert_eq!(signed.signed_by_those_of(&duties("zhao")), Ok(()));
+    for other in [
+        signed.signed_by_those_of(&duties("deng")),
+        reviewed.signed_by_those_of(&duties("zhao")),
+    ] {
+        assert_eq!(other, Err(permit_domain::Refusal::OtherPeople));
+    }
+    let used = signed.clone().used().unwrap();
+    assert!(is_wrong_state(&used.clone().used()));
+    assert!(is_wrong_state(&used.superseded()));
+    // A newer version takes the place of what has no card yet, also of what two people signed.
+    for live in [content(), reviewed, signed] {
+        let over = live.superseded().unwrap();
+        assert!(is_wrong_state(&over.review("wang".parse().unwrap())));
+    }
+}
+
+#[test]
+fn what_was_reviewed_is_reviewed_anew_when_its_content_changes_and_keeps_its_day() {
+    let accepted = application().accept(TODAY).unwrap();
+    let reviewed = accepted
+        .clone()
+        .review("wang".parse().unwrap(), &granted())
+        .unwrap();
+    assert_eq!(
+        reviewed.clone().completed_anew(TODAY).unwrap().state(),
+        accepted.state()
+    );
+    assert_eq!(
+        accepted.clone().completed_anew(TODAY).unwrap().state(),
+        accepted.state()
+    );
+    let approved = reviewed.approve("zhao".parse().unwrap(), permit_id()).unwrap();
+    assert!(is_wrong_state(&approved.completed_anew(TODAY)));
+    assert!(is_wrong_state(&application().completed_anew(TODAY)));
 }
 
 #[test]

@@ -564,6 +564,7 @@ async fn nobody_makes_the_next_card_with_what_they_signed_off(#[case] engine: En
     let card = case.now().await.1;
     let standing = card.standing();
     store.replace_card(card, standing, by, at()).await.unwrap();
+    case.office.signed_anew(case.permit.grant().application).await;
     let before = store.verify_ledger().await.unwrap();
     let own = store
         .order_production(&new_order(case.permit.id(), 9), at())
@@ -600,12 +601,14 @@ async fn a_replaced_card_is_denied_and_its_permit_is_ordered_again(#[case] engin
         .save_standing(case.card.clone(), ended, by, at())
         .await;
     assert_eq!(stale.unwrap_err().code(), "STALE");
-    let order = case
-        .office
-        .store
-        .order_production(&new_order(case.permit.id(), 9), at())
-        .await;
-    assert!(order.is_ok());
+    // What the first card was made of makes no second one.
+    let order = async || {
+        let order = new_order(case.permit.id(), 9);
+        case.office.store.order_production(&order, at()).await
+    };
+    assert_eq!(order().await.unwrap_err().code(), "NOT_COMPLETED");
+    case.office.signed_anew(case.permit.grant().application).await;
+    order().await.unwrap();
 }
 
 const DAY: Date = date(2026, 11, 20);

@@ -189,10 +189,11 @@ async fn a_correction_is_a_new_application_in_place_of_the_old_one_or_nothing(#[
         assert_eq!(error.code(), "ID_TAKEN");
     }
     assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
-    // Nobody who took the correction reviews it.
+    // Nobody who took the correction reviews it, whoever completed it.
+    let content = ledger.complete(new, "liu", b"her photo").await;
     assert_eq!(
         office
-            .review(new, "luo".parse().unwrap())
+            .review(new, "luo".parse().unwrap(), content)
             .await
             .unwrap_err()
             .code(),
@@ -604,9 +605,10 @@ async fn two_who_decide_one_case_at_once_are_one_that_does_and_one_that_is_told(
     );
     let id = ApplicationId::new(at(), n(1));
     a.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();
+    let content = ledger.complete(id, "liu", b"her photo").await;
     let (x, y) = tokio::join!(
-        a.review(id, "wang".parse().unwrap()),
-        b.review(id, "deng".parse().unwrap())
+        a.review(id, "wang".parse().unwrap(), content),
+        b.review(id, "deng".parse().unwrap(), content)
     );
     let (done, told) = if x.is_ok() { (x, y) } else { (y, x) };
     assert!(matches!(
@@ -616,8 +618,8 @@ async fn two_who_decide_one_case_at_once_are_one_that_does_and_one_that_is_told(
     assert_eq!(told.unwrap_err().fault(), crate::fault::Fault::State);
     // The same sign-off twice: one permit, one answer.
     let (x, y) = tokio::join!(
-        a.approve(id, "zhao".parse().unwrap()),
-        b.approve(id, "zhao".parse().unwrap())
+        a.approve(id, "zhao".parse().unwrap(), content),
+        b.approve(id, "zhao".parse().unwrap(), content)
     );
     let (x, y) = (x.unwrap(), y.unwrap());
     assert_eq!(x, y);
@@ -627,4 +629,180 @@ async fn two_who_decide_one_case_at_once_are_one_that_does_and_one_that_is_told(
         .filter(|entry| entry.action == "permit APPROVED")
         .count();
     assert_eq!(granted, 1);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn what_changed_since_it_was_read_is_reviewed_and_signed_anew(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let id = ApplicationId::new(at(), n(1));
+    office.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();
+    let review = async |content| office.review(id, "wang".parse().unwrap(), content).await;
+    let approve = async |content| office.approve(id, "zhao".parse().unwrap(), content).await;
+    let nothing = permit_domain::Digest::of(b"");
+    assert_eq!(review(nothing).await.unwrap_err().code(), "NOT_COMPLETED");
+
+    let first = ledger.complete(id, "liu", b"her photo").await;
+    assert_eq!(
+        first,
+        ledger.complete(id, "liu", b"her photo").await,
+        "the same again is the same"
+    );
+    let state = async || {
+        let case = ledger.store.application(id).await.unwrap().unwrap();
+        let content = case.content.map(|live| (live.version(), live.state().name()));
+        (case.application.state().name(), content)
+    };
+    assert_eq!(state().await, ("ACCEPTED", Some((1, "COMPLETED"))));
+    assert_eq!(review(nothing).await.unwrap_err().code(), "OTHER_CONTENT");
+    assert_eq!(approve(first).await.unwrap_err().code(), "WRONG_STATE");
+    review(first).await.unwrap();
+    assert_eq!(state().await, ("REVIEWED", Some((1, "REVIEWED"))));
+
+    // Another photo after the review: what was reviewed is over, and no old page signs anything.
+    let second = ledger.complete(id, "liu", b"another photo").await;
+    assert_eq!(state().await, ("ACCEPTED", Some((2, "COMPLETED"))));
+    let case = ledger.store.application(id).await.unwrap().unwrap();
+    assert_eq!((case.accepted_on, case.decision), (Some(TODAY), None));
+    let before = ledger.store.verify_ledger().await.unwrap();
+    for old in [review(first).await, approve(first).await] {
+        let error = old.unwrap_err();
+        assert_eq!((error.code(), error.fault()), ("OTHER_CONTENT", Fault::State));
+    }
+    assert_eq!(approve(second).await.unwrap_err().code(), "WRONG_STATE");
+    assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
+    let own = office.review(id, "liu".parse().unwrap(), second).await;
+    assert_eq!(own.unwrap_err().code(), "SAME_PERSON_TWICE");
+
+    review(second).await.unwrap();
+    let own = office.approve(id, "wang".parse().unwrap(), second).await;
+    assert_eq!(own.unwrap_err().code(), "SAME_PERSON_TWICE");
+    let approved = approve(second).await.unwrap();
+    assert_eq!(approve(second).await.unwrap(), approved);
+    assert_eq!(state().await, ("APPROVED", Some((2, "SIGNED"))));
+
+    // And once more after the sign-off, before its card: the permit stands, and its card waits for two people.
+    let third = ledger.complete(id, "luo", b"a third photo").await;
+    assert_eq!(state().await, ("APPROVED", Some((3, "COMPLETED"))));
+    let ApplicationState::Approved { permit, .. } = *approved.application.state() else {
+        panic!("approved");
+    };
+    let order = async || {
+        let id = new_order(permit, 1).id();
+        office.order(id, permit, "sun".parse().unwrap(), None).await
+    };
+    assert_eq!(order().await.unwrap_err().code(), "WRONG_STATE");
+    review(third).await.unwrap();
+    assert_eq!(order().await.unwrap_err().code(), "WRONG_STATE");
+    approve(third).await.unwrap();
+    let ordered = order().await.unwrap();
+    let content = crate::card_content::CardContent::from_content(ordered.content()).unwrap();
+    assert_eq!(content.signed_content(), Some(third));
+    let actions: Vec<_> = ledger
+        .store
+        .ledger_of(&id.to_string())
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.action.starts_with("content"))
+        .map(|entry| {
+            (
+                entry.action,
+                entry.actor,
+                entry.detail.contains(&third.to_string()),
+            )
+        })
+        .collect();
+    let said: Vec<_> = actions
+        .iter()
+        .map(|(a, b, c)| (a.as_str(), b.as_str(), *c))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("content COMPLETED", "liu", false),
+            ("content REVIEWED", "wang", false),
+            ("content SUPERSEDED", "liu", false),
+            ("content COMPLETED", "liu", false),
+            ("content REVIEWED", "wang", false),
+            ("content SIGNED", "zhao", false),
+            ("content SUPERSEDED", "luo", false),
+            ("content COMPLETED", "luo", true),
+            ("content REVIEWED", "wang", true),
+            ("content SIGNED", "zhao", true),
+        ]
+    );
+    ledger.store.verify_ledger().await.unwrap();
+}
+
+/// Runs a statement past every trigger, as somebody does who has the database.
+async fn tampered(store: &Store, sql: &str) {
+    match store {
+        Store::Sqlite(pool) => {
+            let drop = "DROP TRIGGER decisions_no_update; DROP TRIGGER case_contents_keep;";
+            let all = sqlx::AssertSqlSafe(format!("{drop} {sql}"));
+            sqlx::raw_sql(all).execute(pool).await.unwrap();
+        }
+        Store::Postgres(pool) => {
+            let all = sqlx::AssertSqlSafe(format!(
+                "SET session_replication_role = replica; {sql}; RESET session_replication_role"
+            ));
+            sqlx::raw_sql(all).execute(pool).await.unwrap();
+        }
+    }
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn rows_that_changed_after_the_sign_off_make_no_card(#[case] engine: Engine) {
+    for (sql, code) in [
+        (
+            "UPDATE applications SET applicant = replace(applicant, '李娜', '李挪')",
+            "SIGNED_OTHERWISE",
+        ),
+        ("UPDATE permits SET valid_to = '2031-11-21'", "SIGNED_OTHERWISE"),
+        ("UPDATE permits SET tier = 'TALENT'", "SIGNED_OTHERWISE"),
+        (
+            "UPDATE decisions SET body = replace(body, '\"class\":', '\"class\":1')",
+            "SIGNED_OTHERWISE",
+        ),
+        (
+            "UPDATE case_contents SET content_digest = applied.d FROM (SELECT digest AS d FROM rule_sets LIMIT 1) AS applied",
+            "STORE_DAMAGED",
+        ),
+    ] {
+        let ledger = Ledger::open(engine).await;
+        let office = ledger.service();
+        let id = ApplicationId::new(at(), n(1));
+        office.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();
+        let content = ledger.complete(id, "liu", b"her photo").await;
+        office.review(id, "wang".parse().unwrap(), content).await.unwrap();
+        let approved = office
+            .approve(id, "zhao".parse().unwrap(), content)
+            .await
+            .unwrap();
+        let ApplicationState::Approved { permit, .. } = *approved.application.state() else {
+            panic!("approved");
+        };
+        tampered(&ledger.store, sql).await;
+        let order = new_order(permit, 1).id();
+        let refused = office.order(order, permit, "sun".parse().unwrap(), None).await;
+        assert_eq!(refused.unwrap_err().code(), code, "{sql}");
+        assert_eq!(
+            ledger
+                .store
+                .read()
+                .await
+                .unwrap()
+                .orders_of_permit(permit)
+                .await
+                .unwrap(),
+            []
+        );
+    }
 }

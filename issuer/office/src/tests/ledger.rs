@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use issuer_artwork::{Artist, CardFonts};
-use issuer_store::{Appended, Card, Store, StoredCardChange, Submission};
+use issuer_store::{Appended, Card, Store, StoredApplication, StoredCardChange, Submission};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use permit_domain::payment::{CardPseudonym, CheckedFile, Registration};
 use permit_domain::{
     Applicant, Application, ApplicationId, Approver, CardChange, CardNumber, CardSerial, ChangeId, Decision,
-    Order, Permit, PersonId, Purse, StaffId, Standing,
+    Digest, Order, Permit, PermitId, PersonId, Purse, StaffId, Standing,
 };
 use permit_rules::{PurseRules, RuleSets};
+use photo_store_protocol::PhotoId;
 use program_contract::Clock;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -21,11 +22,13 @@ use tempfile::TempDir;
 use super::people::{Engine, TODAY, at, guangdong, n, who};
 use crate::connection::{Dialer, VaultDoor};
 use crate::error::OfficeError;
+use crate::frozen_case::{CardPlan, FrozenCase};
+use crate::frozen_photo::FrozenPhoto;
 use crate::loads::LoadOutcome;
 use crate::office::Office;
 use crate::random::Random;
 use crate::settlement::Imported;
-use crate::{changes, decision, intake, loads, loss, on_file, ordering, settlement, updates};
+use crate::{changes, completion, decision, intake, loads, loss, on_file, ordering, settlement, updates};
 
 /// Fonts are read once.
 static ARTIST: OnceLock<Arc<Artist>> = OnceLock::new();
@@ -77,7 +80,7 @@ pub(crate) trait Book {
         at: Timestamp,
     ) -> Result<Application, OfficeError> {
         let mut tx = self.ledger().begin(at).await?;
-        let done = decision::review(&mut tx, application, decision).await?;
+        let done = decision::review(&mut tx, application, 1, decision).await?;
         committed(tx, done).await
     }
 
@@ -430,6 +433,43 @@ impl Ledger {
             .save_application(application.accept(TODAY).unwrap(), at())
             .await
             .unwrap()
+    }
+
+    /// Ends the intake of an accepted application with a photo that no store has; the digest that stands for it.
+    pub(crate) async fn complete(&self, id: ApplicationId, clerk: &str, picture: &[u8]) -> Digest {
+        let mut tx = self.store.begin(at()).await.unwrap();
+        let read = on_file::application(&mut tx, id).await.unwrap();
+        let frozen = self.frozen(&read, picture);
+        let done = completion::enter(&mut tx, &read, &frozen, clerk.parse().unwrap(), TODAY).await;
+        if let Some(appended) = done.unwrap() {
+            tx.commit(appended).await.unwrap();
+        }
+        frozen.to_content().unwrap().digest()
+    }
+
+    /// What the intake of a case ends with, with a photo that no store has.
+    pub(crate) fn frozen(&self, read: &StoredApplication, picture: &[u8]) -> FrozenCase {
+        let decision = self.decision(&read.applicant);
+        let (id, person) = (read.application.id(), read.application.person());
+        let permit = PermitId::from_bytes(*id.as_bytes());
+        let permit = Permit::granted(permit, person, id, &decision).unwrap();
+        let plan = CardPlan {
+            permit: &permit,
+            applicant: &read.applicant,
+            decision: &decision,
+            organ: "深圳市公安局",
+            issued_on: TODAY,
+            purse_cap: Some(30_000),
+        };
+        let photo = FrozenPhoto::new(PhotoId::from_bytes([4; 16]), &id.to_string(), picture, picture);
+        let card = plan.freeze(photo, Digest::of(picture));
+        FrozenCase::new(
+            &read.application,
+            permit.id(),
+            &read.applicant,
+            decision.clone(),
+            Some(card),
+        )
     }
 
     /// The whole office over this ledger, on the day of the test, without a vault or a photo store.

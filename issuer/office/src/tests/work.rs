@@ -16,12 +16,14 @@ async fn each_case_waits_in_the_list_of_whose_turn_it_is_and_is_counted_there(#[
     let ledger = Ledger::open(engine).await;
     let office = ledger.service();
     ledger.accepted(&somebody(1), 1).await;
+    ledger.completed(&somebody(7), 7).await;
     ledger.reviewed(&somebody(2), 2).await;
     ledger.approved(&somebody(3), 3).await;
     ledger.allocated(&somebody(4), 4).await;
     ledger.verified(&somebody(5), 5).await;
     ledger.handed_over(&somebody(6), 6).await;
     let expected = [
+        (WorkList::Complete, 1),
         (WorkList::Review, 1),
         (WorkList::SignOff, 1),
         (WorkList::Order, 1),

@@ -266,17 +266,6 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads_and_counts() {
         "the same request is the same work"
     );
 
-    let decision = format!("/v1/applications/{id}/decision");
-    let (review, approve) = (r#"{"step":"REVIEW"}"#, r#"{"step":"APPROVE"}"#);
-    let (status, early) = up.http("POST", &decision, Some("approver.huang"), Some(approve));
-    assert_eq!(status, 409, "{early}");
-    let (status, reviewed) = up.http("POST", &decision, Some("reviewer.chen"), Some(review));
-    assert_eq!((status, text(&reviewed, "state")), (200, "REVIEWED"));
-    assert!(!reviewed["decision"]["explanation"].as_array().unwrap().is_empty());
-    let (status, approved) = up.http("POST", &decision, Some("approver.huang"), Some(approve));
-    assert_eq!((status, text(&approved, "state")), (200, "APPROVED"));
-    let permit = text(&approved, "permit_id").to_owned();
-
     // A photo that is none, one of a case that is none, and the one of the samples: looked at first, then taken.
     let samples = up.folder.path().join("samples");
     let (photo, no_photo) = (samples.join("photo.png"), samples.join("applicant-li-na.json"));
@@ -316,7 +305,24 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads_and_counts() {
         "{taken}"
     );
 
-    let order = json!({"permit_id": permit, "photo_receipt": taken["photo_receipt"]}).to_string();
+    // Intake ends with it, and two people stand for what was frozen then.
+    let completion = format!("/v1/applications/{id}/completion");
+    let receipt = json!({"photo_receipt": taken["photo_receipt"]}).to_string();
+    let (status, completed) = up.http("POST", &completion, Some("clerk.lin"), Some(&receipt));
+    assert_eq!((status, text(&completed, "content_state")), (200, "COMPLETED"));
+    let decision = format!("/v1/applications/{id}/decision");
+    let step = |step: &str| json!({"step": step, "content": completed["content"]}).to_string();
+    let (review, approve) = (step("REVIEW"), step("APPROVE"));
+    let (status, early) = up.http("POST", &decision, Some("approver.huang"), Some(&approve));
+    assert_eq!(status, 409, "{early}");
+    let (status, reviewed) = up.http("POST", &decision, Some("reviewer.chen"), Some(&review));
+    assert_eq!((status, text(&reviewed, "state")), (200, "REVIEWED"));
+    assert!(!reviewed["decision"]["explanation"].as_array().unwrap().is_empty());
+    let (status, approved) = up.http("POST", &decision, Some("approver.huang"), Some(&approve));
+    assert_eq!((status, text(&approved, "state")), (200, "APPROVED"));
+    let permit = text(&approved, "permit_id").to_owned();
+
+    let order = json!({"permit_id": permit}).to_string();
     let (status, ordered) = up.http("POST", "/v1/orders", Some("producer.wu"), Some(&order));
     assert_eq!(status, 201, "{ordered}");
     let order = text(&ordered, "order_id").to_owned();
@@ -568,8 +574,16 @@ fn blocks(page: &str) -> Vec<Block> {
 const LIFE: [(&str, i32, &[&str]); 23] = [
     ("看一看", 0, &[r#""ready":true"#, r#""name":"reader","ok":true"#]),
     ("立案", 0, &[r#""state":"ACCEPTED""#]),
-    ("审核与签批", 0, &[r#""state":"APPROVED""#, r#""permit_id":""#]),
     ("照片", 0, &[r#""state":"SEALED""#, r#""photo_receipt":""#]),
+    (
+        "受理完毕，审核与签批",
+        0,
+        &[
+            r#""content_state":"COMPLETED""#,
+            r#""state":"APPROVED""#,
+            r#""permit_id":""#,
+        ],
+    ),
     ("制证", 0, &[r#""state":"VERIFIED""#]),
     ("发证", 0, &[r#""state":"HANDED_OVER""#]),
     ("公交刷卡", 0, &["通过", "公共汽车", "地铁"]),

@@ -102,7 +102,7 @@ impl Book for Store {
         at: Timestamp,
     ) -> Result<Application, Error> {
         let mut tx = self.begin(at).await?;
-        let (application, appended) = tx.insert_review(application, decision).await?;
+        let (application, appended) = tx.insert_review(application, 1, decision).await?;
         tx.commit(appended).await?;
         Ok(application)
     }
