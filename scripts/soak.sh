@@ -3,7 +3,7 @@
 #
 #   scripts/soak.sh [--seconds N] [--jobs N] [--build-only] [--merge] [TARGET ...]
 #
-#   --seconds  for each target (default 900: ten targets are two hours and a half of fuzzing)
+#   --seconds  for each target (default 900: eleven targets are two hours and three quarters of fuzzing)
 #   --jobs     targets at a time (default 2)
 #   --merge    afterwards, minimises what was found into the committed files corpus/grown/TARGET.bin
 #
@@ -27,7 +27,7 @@ while (($#)); do
 done
 
 fuzz=card-applet-spec/fuzz
-((${#targets[@]})) || targets=(tlv apdu objects certificates stranger insider reader shop updates files)
+((${#targets[@]})) || targets=(tlv apdu objects certificates stranger insider reader shop updates files mandates)
 for target in "${targets[@]}"; do
     [[ -f $fuzz/targets/fuzz_targets/$target.rs ]] || die "there is no target $target"
 done

@@ -20,6 +20,7 @@ mod files;
 mod fixture;
 mod grown;
 mod insider;
+mod mandates;
 mod reader;
 mod shop;
 mod stranger;
@@ -34,6 +35,7 @@ pub use files::files;
 pub use fixture::{Fixture, Recorded, with_fixture};
 pub use grown::{pack, unpack};
 pub use insider::{Done, insider, insider_done};
+pub use mandates::mandates;
 pub use reader::{reader, reader_took};
 pub use shop::{Sold, shop, shop_sold};
 pub use stranger::stranger;
@@ -45,7 +47,7 @@ pub use updates::updates;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, in the order of the page `docs/soak.md`.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("tlv", tlv),
     ("apdu", apdu),
     ("objects", objects),
@@ -56,4 +58,5 @@ pub const TARGETS: [Target; 10] = [
     ("shop", shop),
     ("updates", updates),
     ("files", files),
+    ("mandates", mandates),
 ];

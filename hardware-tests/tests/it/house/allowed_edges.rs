@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crate, and the crates of ours that it may use, from the ground up.
-const ALLOWED: [(&str, &[&str]); 23] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("card-applet-spec", &[]),
     ("card-applet", &["card-applet-spec"]),
     ("program-contract", &["card-applet-spec"]),
@@ -58,6 +58,7 @@ const ALLOWED: [(&str, &[&str]); 23] = [
         &["permit-domain", "permit-rules", "program-contract"],
     ),
     ("issuer-artwork", &[]),
+    ("issuer-mandate", &[]),
     (
         "issuer-office",
         &[
