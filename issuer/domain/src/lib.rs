@@ -10,6 +10,7 @@
 //! state here, and an applicant file that carries one is refused (tests in `tests/domain/refuses.rs`).
 
 mod age;
+mod agent;
 mod applicant;
 mod application;
 mod card;
@@ -31,8 +32,10 @@ mod permit;
 mod printable;
 mod purse;
 mod refusal;
+mod scrap;
 pub mod words;
 
+pub use agent::{Agent, AgentDocument};
 pub use applicant::{Address, Applicant, Evidence, PersonName, Registration, Validity};
 pub use application::{Application, ApplicationState};
 pub use card::{CardStage, Chip, Denial, EndOfCard, Standing};
@@ -58,3 +61,4 @@ pub use people::{
 pub use permit::{EndReason, Grant, Permit, PermitState};
 pub use purse::{LoadDecision, Purse};
 pub use refusal::Refusal;
+pub use scrap::{Scrap, ScrapReason, ScrapState};

@@ -38,7 +38,7 @@ pub enum Refusal {
     BlankNotInStock {
         /// Which chip.
         serial: CardSerial,
-        /// `UNKNOWN`, `ALLOCATED` or `RECALLED`.
+        /// `UNKNOWN`, `ALLOCATED`, `RECALLED` or `SCRAPPED` (also while it is only set aside).
         state: &'static str,
     },
     /// The terminal has no registration.

@@ -88,6 +88,12 @@ pub enum OfficeError {
         /// The lot that it names.
         lot: String,
     },
+    /// A card that nobody fetched waits for its holder still.
+    #[error("the card waits for its holder until {until}")]
+    WaitsForHolder {
+        /// From this day on it may be taken back.
+        until: jiff::civil::Date,
+    },
     /// The bytes are no receipts file.
     #[error("this is no file of receipts")]
     ReceiptsForm,
@@ -172,6 +178,7 @@ impl OfficeError {
             Self::Moved => "MOVED",
             Self::OtherOffice => "OTHER_OFFICE",
             Self::OtherLot { .. } => "OTHER_LOT",
+            Self::WaitsForHolder { .. } => "WAITS_FOR_HOLDER",
             Self::ReceiptsForm => "RECEIPTS_FORM",
             Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
             Self::Staff(error) => error.code(),
@@ -230,6 +237,9 @@ impl OfficeError {
             Self::OtherLot { .. } => {
                 "Give that lot with --lot: issuer and number, the first 12 digits of its serials, such as 4403-00000001; take each lot in by itself."
             }
+            Self::WaitsForHolder { .. } => {
+                "Print the notice and leave the card in the safe; a card that is spoilt is rejected with that reason."
+            }
             Self::ReceiptsForm => "Take the file as the terminal wrote it.",
             Self::BalanceUnknown { .. } => {
                 "Do not credit it. Who brings the old card back whole has it allowed again, and its purse with it."
@@ -271,6 +281,7 @@ impl OfficeError {
             | Self::OtherContent
             | Self::NotCompleted
             | Self::SignedOtherwise
+            | Self::WaitsForHolder { .. }
             | Self::BalanceUnknown { .. } => Fault::State,
             Self::NoRuleSet
             | Self::NotEligible(_)
@@ -379,6 +390,10 @@ impl Failing for OfficeError {
             Self::OtherLot { serial, lot } => (
                 format!("空白卡 {serial} 属于批次 {lot}；一张也没有入库"),
                 "请用 --lot 给出该批次，即序列号前 12 位所写的发卡机构和批号，如 4403-00000001；多个批次分别入库。",
+            ),
+            Self::WaitsForHolder { until } => (
+                format!("该卡仍在等候持证人领取，{until} 起才可收回"),
+                "请打印催领通知，卡留在保险柜；卡本身作废的，请选相应的原因。",
             ),
             Self::ReceiptsForm => ("这不是回执文件".to_owned(), "请使用终端写出的原文件。"),
             Self::BalanceUnknown { days, from } => (

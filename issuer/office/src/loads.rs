@@ -1,10 +1,10 @@
 //! Loads of a card's purse: decided by the purse rules in force, booked once for each key. Card specification, chapter 11.
 
-use issuer_store::{Appended, Booked, StoredCardChange, Transaction};
+use issuer_store::{Appended, Booked, Card, Snapshot, StoredCardChange, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
-    AllocatedCard, CardChange, CardNumber, ChangeClerk, ChangeId, ChangeKind, LoadDecision, PermitId,
-    PermitState, Purse,
+    AllocatedCard, CardChange, CardNumber, ChangeClerk, ChangeId, ChangeKind, Division, LoadDecision, Permit,
+    PermitId, PermitState, Purse,
 };
 use permit_rules::PurseRules;
 
@@ -55,13 +55,7 @@ impl Office {
             None => on_file::card_in_use(&mut tx, permit.id()).await?,
         };
         let (facts, _) = on_file::facts_of(&mut tx, &permit).await?;
-        let division = &facts.residence.division;
-        let rules = self
-            .rules()
-            .purse_in_force(division, self.clock().today())
-            .ok_or_else(|| ContentError::NoPurseRules {
-                division: division.clone(),
-            })?;
+        let rules = self.purse_rules_of(&facts.residence.division)?;
         let allocated = AllocatedCard {
             number: card.number,
             serial: card.serial,
@@ -73,6 +67,50 @@ impl Office {
             tx.commit(appended).await?;
         }
         Ok(outcome)
+    }
+
+    /// What the purse rules in force say of a load, before anybody's money is taken; nothing is stored. `None`: the load of this key
+    /// was booked before.
+    ///
+    /// # Errors
+    /// As [`Office::load`].
+    pub async fn foresee_load(
+        &self,
+        permit: PermitId,
+        amount: u32,
+        key: &str,
+    ) -> Result<Option<LoadDecision>, OfficeError> {
+        let mut ledger = self.read().await?;
+        if ledger.change(load_id(permit, key)).await?.is_some() {
+            return Ok(None);
+        }
+        let permit = on_file::permit(&mut ledger, permit).await?;
+        let card = on_file::card_in_use(&mut ledger, permit.id()).await?;
+        let (facts, _) = on_file::facts_of(&mut ledger, &permit).await?;
+        let purse = ledger.purse(&card.number).await?;
+        let rules = self.purse_rules_of(&facts.residence.division)?;
+        may_be_loaded(&mut ledger, &permit, &card, self.clock().today()).await?;
+        Ok(Some(rules.decide_load(permit.grant().tier, purse, amount)))
+    }
+
+    /// What the office knows of the purse of the permit's card.
+    ///
+    /// # Errors
+    /// [`OfficeError::NoCard`]; the ledger's.
+    pub async fn purse_of(&self, permit: PermitId) -> Result<Purse, OfficeError> {
+        let mut ledger = self.read().await?;
+        let card = on_file::card_in_use(&mut ledger, permit).await?;
+        Ok(ledger.purse(&card.number).await?)
+    }
+
+    fn purse_rules_of(&self, division: &Division) -> Result<&PurseRules, OfficeError> {
+        let rules = self.rules().purse_in_force(division, self.clock().today());
+        rules.ok_or_else(|| {
+            ContentError::NoPurseRules {
+                division: division.clone(),
+            }
+            .into()
+        })
     }
 
     /// Takes over what a card on the counter shows of its purse.
@@ -108,19 +146,8 @@ pub(crate) async fn book(
         };
     }
     let permit = on_file::permit(tx, change.permit()).await?;
-    if !matches!(permit.state(), PermitState::Active { .. }) {
-        return Err(permit_domain::Error::WrongState {
-            thing: "permit",
-            state: permit.state().name(),
-            wanted: "a load",
-        }
-        .into());
-    }
-    // A load is never given up: none is booked that no card of this permit would take.
-    permit.grant().check_in_force(on)?;
     let card = on_file::card_of(tx, change).await?;
-    ChangeKind::Load.may_change(card.standing())?;
-    only_one_open(tx, &card.number, ChangeKind::Load).await?;
+    may_be_loaded(tx, &permit, &card, on).await?;
     let purse = tx.purse(&card.number).await?;
     let decision = rules.decide_load(permit.grant().tier, purse, amount);
     let Some(loaded) = decision.loaded else {
@@ -142,6 +169,26 @@ pub(crate) async fn book(
     };
     let appended = tx.insert_change(&booked).await?;
     Ok((LoadOutcome::Booked(Box::new(booked), decision), Some(appended)))
+}
+
+/// A load is never given up: none is booked that no card of this permit would take.
+async fn may_be_loaded(
+    ledger: &mut Snapshot,
+    permit: &Permit,
+    card: &Card,
+    on: Date,
+) -> Result<(), OfficeError> {
+    if !matches!(permit.state(), PermitState::Active { .. }) {
+        return Err(permit_domain::Error::WrongState {
+            thing: "permit",
+            state: permit.state().name(),
+            wanted: "a load",
+        }
+        .into());
+    }
+    permit.grant().check_in_force(on)?;
+    ChangeKind::Load.may_change(card.standing())?;
+    only_one_open(ledger, &card.number, ChangeKind::Load).await
 }
 
 /// Takes over what a card shows of its purse.

@@ -4,19 +4,145 @@
 //! says so. Of a card that is out of use for good the vault is told just that, so that it keeps no key version for it.
 
 use issuer_store::{Appended, Card, Entry, Transaction};
-use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use keyvault_protocol::RefusalCode;
 use permit_domain::{
     Actor as _, Approver, CardNumber, CardStage, ChangeClerk, ChangeKind, Denial, Digest, EndOfCard, Permit,
     PermitState, StaffId, Standing,
 };
+use program_contract::day;
 
 use crate::changes::{THE_PROGRAM, for_its_own_card};
 use crate::error::OfficeError;
 use crate::office::Office;
 use crate::on_file;
 
+/// Of an entry of the ledger that says it all by its action.
+const NOTHING_MORE: &str = "{}";
+
+/// Who says that a card is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reporter {
+    /// Its holder, compared with the identity card.
+    Holder,
+    /// Somebody else.
+    Other,
+}
+
+/// How the report came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// At the counter.
+    Counter,
+    /// By telephone.
+    Telephone,
+    /// In writing.
+    Letter,
+}
+
+/// A report of a loss, as the ledger keeps it: no name of who said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LossReport {
+    /// Who.
+    pub reporter: Reporter,
+    /// How.
+    pub channel: Channel,
+}
+
+impl LossReport {
+    /// By their names in forms.
+    #[must_use]
+    pub fn read(reporter: &str, channel: &str) -> Option<Self> {
+        Some(Self {
+            reporter: match reporter {
+                "HOLDER" => Reporter::Holder,
+                "OTHER" => Reporter::Other,
+                _ => return None,
+            },
+            channel: match channel {
+                "COUNTER" => Channel::Counter,
+                "TELEPHONE" => Channel::Telephone,
+                "LETTER" => Channel::Letter,
+                _ => return None,
+            },
+        })
+    }
+
+    fn detail(self) -> String {
+        let by = match self.reporter {
+            Reporter::Holder => "HOLDER",
+            Reporter::Other => "OTHER",
+        };
+        let channel = match self.channel {
+            Channel::Counter => "COUNTER",
+            Channel::Telephone => "TELEPHONE",
+            Channel::Letter => "LETTER",
+        };
+        format!(r#"{{"reported_by":"{by}","channel":"{channel}"}}"#)
+    }
+}
+
+/// What is known of terminals that may still take a card that was denied: not which list each of them has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposure {
+    /// Since when every list that the vault makes has it; `None`: not yet.
+    pub denied_at: Option<Timestamp>,
+    /// The last day on which a terminal may work with a list of a bundle that was made before.
+    pub until: Option<Date>,
+    /// Registered terminals that take payments, and are not withdrawn.
+    pub payment_terminals: usize,
+    /// Registered terminals that are counted, and are not withdrawn.
+    pub counting_terminals: usize,
+}
+
 impl Office {
+    /// A card is reported lost, by its holder or somebody else. Called again it finishes what the vault did not.
+    ///
+    /// # Errors
+    /// As [`Office::end_card`].
+    pub async fn report_loss(
+        &self,
+        number: &CardNumber,
+        report: LossReport,
+        by: &ChangeClerk,
+    ) -> Result<Card, OfficeError> {
+        self.end_as(number, EndOfCard::Lost, by, &report.detail()).await
+    }
+
+    /// Which terminals may still take a card that was denied, as far as the office knows.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn exposure(&self, card: &Card) -> Result<Exposure, OfficeError> {
+        let mut ledger = self.read().await?;
+        let entries = ledger.ledger_of(card.number.as_str()).await?;
+        let confirmed = format!("card denial {}", Denial::Yes.name());
+        let denied_at = match card.denial {
+            Denial::Yes => entries.iter().rfind(|entry| entry.action == confirmed),
+            _ => None,
+        }
+        .map(|entry| entry.at);
+        let until = denied_at.and_then(|at| {
+            let days = i64::from(keyvault_protocol::DENY_LIST_DAYS);
+            day::of(at).checked_add(days.days()).ok()
+        });
+        let payment = ledger.payment_terminals().await?;
+        let counting = ledger.counting_terminals().await?;
+        Ok(Exposure {
+            denied_at,
+            until,
+            payment_terminals: payment
+                .iter()
+                .filter(|terminal| terminal.withdrawn_after.is_none())
+                .count(),
+            counting_terminals: counting
+                .iter()
+                .filter(|terminal| terminal.withdrawn_after.is_none())
+                .count(),
+        })
+    }
+
     /// A card goes out of use: the ledger first, then the deny lists. Called again it finishes what the vault did not.
     ///
     /// # Errors
@@ -27,6 +153,16 @@ impl Office {
         how: EndOfCard,
         by: &ChangeClerk,
     ) -> Result<Card, OfficeError> {
+        self.end_as(number, how, by, NOTHING_MORE).await
+    }
+
+    async fn end_as(
+        &self,
+        number: &CardNumber,
+        how: EndOfCard,
+        by: &ChangeClerk,
+        detail: &str,
+    ) -> Result<Card, OfficeError> {
         let mut tx = self.begin().await?;
         let card = on_file::card(&mut tx, number).await?;
         let card = if card.state == CardStage::Ended(how) {
@@ -34,7 +170,10 @@ impl Office {
             card
         } else {
             let standing = card.standing().end(how)?;
-            enter_and_commit(tx, card, standing, (ChangeClerk::ROLE, by.staff().as_str())).await?
+            let by = (ChangeClerk::ROLE, by.staff().as_str());
+            let (card, appended) = enter_with(&mut tx, card, standing, by, detail).await?;
+            tx.commit(appended).await?;
+            card
         };
         self.confirm_denial(card).await
     }
@@ -68,7 +207,7 @@ impl Office {
         may_be_allowed(&mut tx, &card).await?;
         let card = tx.propose_allowing(card, by.staff()).await?;
         let by = (ChangeClerk::ROLE, by.staff().as_str());
-        let appended = append(&mut tx, &card, "card allowing proposed", by).await?;
+        let appended = append(&mut tx, &card, "card allowing proposed", by, NOTHING_MORE).await?;
         tx.commit(appended).await?;
         Ok(card)
     }
@@ -350,6 +489,17 @@ pub(crate) async fn enter(
     standing: Standing,
     by: (&str, &str),
 ) -> Result<(Card, Appended), OfficeError> {
+    enter_with(tx, card, standing, by, NOTHING_MORE).await
+}
+
+/// As [`enter`], with what else the ledger keeps of it: JSON without personal data.
+async fn enter_with(
+    tx: &mut Transaction,
+    card: Card,
+    standing: Standing,
+    by: (&str, &str),
+    detail: &str,
+) -> Result<(Card, Appended), OfficeError> {
     let action = if standing.state() == card.state {
         format!("card denial {}", standing.denial().name())
     } else {
@@ -359,7 +509,7 @@ pub(crate) async fn enter(
         no_other_card(tx, &card).await?;
     }
     let card = tx.update_card(card, standing).await?;
-    let appended = append(tx, &card, &action, by).await?;
+    let appended = append(tx, &card, &action, by, detail).await?;
     Ok((card, appended))
 }
 
@@ -376,7 +526,7 @@ pub(crate) async fn replace(
         .await?;
     let card = tx.update_card(card, standing).await?;
     let action = format!("card {} to be replaced", standing.state().name());
-    let appended = append(tx, &card, &action, by).await?;
+    let appended = append(tx, &card, &action, by, NOTHING_MORE).await?;
     Ok((card, appended))
 }
 
@@ -402,13 +552,14 @@ async fn append(
     card: &Card,
     action: &str,
     (role, actor): (&str, &str),
+    detail: &str,
 ) -> Result<Appended, OfficeError> {
     let entry = Entry {
         role,
         actor,
         action,
         subject: card.number.as_str(),
-        detail: "{}",
+        detail,
     };
     Ok(tx.append(entry).await?)
 }

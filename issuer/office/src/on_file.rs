@@ -2,10 +2,11 @@
 //! and decision hold now, over every change that was signed off.
 
 use issuer_store::{Card, Snapshot, StepRecord, StoredApplication, StoredCardChange};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use permit_domain::{
     AllocatedCard, Applicant, ApplicationId, CardChange, CardNumber, CardSerial, CardStage, ChangeId,
-    ChangeKind, ChangeState, Decision, Order, OrderId, Permit, PermitId,
+    ChangeKind, ChangeState, Decision, Order, OrderId, Permit, PermitId, Scrap,
 };
 
 use crate::card_content::CardContent;
@@ -59,6 +60,14 @@ impl Office {
     /// The ledger's.
     pub async fn running_orders(&self) -> Result<Vec<Order>, OfficeError> {
         Ok(self.read().await?.running_orders().await?)
+    }
+
+    /// The order that was made last; `None` before the first.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn newest_order(&self) -> Result<Option<Order>, OfficeError> {
+        Ok(self.read().await?.newest_order().await?)
     }
 
     /// What each step of an order left behind, oldest first.
@@ -261,4 +270,22 @@ pub(crate) async fn facts_of(
         decision = stored.decision.unwrap_or(decision);
     }
     Ok((applicant, decision))
+}
+
+/// What became of a chip that was set aside.
+pub(crate) async fn scrap(ledger: &mut Snapshot, serial: CardSerial) -> Result<Scrap, OfficeError> {
+    let found = ledger.scrap(serial).await?;
+    found.ok_or(OfficeError::NotFound {
+        what: "card to be destroyed",
+    })
+}
+
+/// When an order's card was verified.
+pub(crate) async fn verified_at(
+    ledger: &mut Snapshot,
+    order: OrderId,
+) -> Result<Option<Timestamp>, OfficeError> {
+    let steps = ledger.order_steps(order).await?;
+    let verified = steps.iter().rfind(|step| step.step == "VERIFIED");
+    Ok(verified.map(|step| step.finished_at))
 }

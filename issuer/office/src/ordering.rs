@@ -249,6 +249,7 @@ pub(crate) async fn allocate(
         Some(BlankState::InStock) => None,
         Some(BlankState::Allocated) => Some("ALLOCATED"),
         Some(BlankState::Recalled) => Some("RECALLED"),
+        Some(BlankState::Scrapped) => Some("SCRAPPED"),
         None => Some("UNKNOWN"),
     };
     if let Some(state) = state {

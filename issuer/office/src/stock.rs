@@ -1,12 +1,102 @@
-//! The stock of blanks: taken in, called back, counted. Left out: which blank a producer takes (it lies on the reader).
+//! The stock of blanks: taken in, called back, counted. Left out: which blank a producer takes (it lies on the reader), and blanks that
+//! are destroyed ([`crate::scrap`]).
 
-use issuer_store::Stock;
+use issuer_store::{Entry, Lot, Stock};
+use jiff::Timestamp;
 use permit_domain::{CardSerial, StaffId};
+use serde::{Deserialize, Serialize};
 
 use crate::error::OfficeError;
 use crate::office::Office;
 
+/// Somebody counted the blanks of a lot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockCount {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// How many blanks lay there.
+    pub counted: i64,
+    /// How many the ledger had in stock.
+    pub expected: i64,
+}
+
+impl StockCount {
+    /// How many are there beyond those that the ledger has; below zero: missing.
+    #[must_use]
+    pub const fn difference(&self) -> i64 {
+        self.counted.saturating_sub(self.expected)
+    }
+}
+
+/// A count as the ledger keeps it.
+#[derive(Serialize, Deserialize)]
+struct Figures {
+    counted: i64,
+    expected: i64,
+}
+
+/// Action of a count in the ledger.
+const COUNTED: &str = "blanks COUNTED";
+
 impl Office {
+    /// The lots that were ever taken in, the last one first, each with its last count.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn lots(&self) -> Result<Vec<(Lot, Option<StockCount>)>, OfficeError> {
+        let mut ledger = self.read().await?;
+        let mut lots = Vec::new();
+        for lot in ledger.lots().await? {
+            let entries = ledger.ledger_of(&lot.lot).await?;
+            let counted = entries.iter().rfind(|entry| entry.action == COUNTED);
+            let counted = counted.and_then(|entry| {
+                let figures: Figures = serde_json::from_str(&entry.detail).ok()?;
+                Some(StockCount {
+                    by: entry.actor.clone(),
+                    at: entry.at,
+                    counted: figures.counted,
+                    expected: figures.expected,
+                })
+            });
+            lots.push((lot, counted));
+        }
+        Ok(lots)
+    }
+
+    /// Enters how many blanks of a lot lay there, beside how many are in stock: a difference is told and changes nothing.
+    ///
+    /// # Errors
+    /// [`OfficeError::NotFound`] for a lot that was never taken in; outages.
+    pub async fn count_lot(&self, lot: &str, counted: u32, by: &StaffId) -> Result<StockCount, OfficeError> {
+        let mut tx = self.begin().await?;
+        let known = tx.lots().await?.into_iter().find(|known| known.lot == lot);
+        let expected = known.ok_or(OfficeError::NotFound { what: "lot" })?.stock.in_stock;
+        let figures = Figures {
+            counted: counted.into(),
+            expected,
+        };
+        let detail = serde_json::to_string(&figures).map_err(|_| OfficeError::Internal)?;
+        let appended = tx
+            .append(Entry {
+                role: "stock keeper",
+                actor: by.as_str(),
+                action: COUNTED,
+                subject: lot,
+                detail: &detail,
+            })
+            .await?;
+        let at = tx.at();
+        tx.commit(appended).await?;
+        Ok(StockCount {
+            by: by.to_string(),
+            at,
+            counted: counted.into(),
+            expected,
+        })
+    }
+
     /// Puts blanks of the lot `ISSUER-NUMBER` (4 and 8 hex digits, as serials begin) into the stock.
     ///
     /// # Errors

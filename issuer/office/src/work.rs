@@ -2,13 +2,14 @@
 //!
 //! Left out: search. A list has the cases that wait for its role, and no others.
 
-use issuer_store::{Snapshot, StoredApplication};
+use issuer_store::{Card, Snapshot, StoredApplication};
 use jiff::civil::Date;
-use permit_domain::{Applicant, ApplicationId, CardChange, Decision, Order, OrderState, Step, Tier};
+use permit_domain::{Applicant, ApplicationId, CardChange, ChangeState, Decision, Order, OrderState, Tier};
 
 use crate::error::OfficeError;
 use crate::office::Office;
 use crate::on_file;
+use crate::scrap::WITNESSES;
 use crate::staff::StaffRole;
 
 /// The most cases that a list shows: those that wait longest.
@@ -33,11 +34,18 @@ pub enum WorkList {
     SignChange,
     /// Changes that were signed off, and those in doubt, which a producer writes.
     WriteChange,
+    /// Cards that were being written or handed over, nobody knows how far: each is to be presented before anything else. They
+    /// stand in the lists of their steps too.
+    InDoubt,
+    /// Cards that were brought back, and that a second person allows again.
+    AllowCard,
+    /// Blanks and cards that were set aside, and that are destroyed before a second person ([`Office::all_set_aside`]).
+    Destroy,
 }
 
 impl WorkList {
     /// All lists, in the order of a case.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Complete,
         Self::Review,
         Self::SignOff,
@@ -46,6 +54,9 @@ impl WorkList {
         Self::HandOver,
         Self::SignChange,
         Self::WriteChange,
+        Self::InDoubt,
+        Self::AllowCard,
+        Self::Destroy,
     ];
 
     /// Its name in addresses.
@@ -60,22 +71,33 @@ impl WorkList {
             Self::HandOver => "hand-over",
             Self::SignChange => "sign-change",
             Self::WriteChange => "write-change",
+            Self::InDoubt => "in-doubt",
+            Self::AllowCard => "allow-card",
+            Self::Destroy => "destroy",
         }
     }
 
     /// Whose work it is.
     #[must_use]
-    pub const fn role(self) -> StaffRole {
+    pub const fn roles(self) -> &'static [StaffRole] {
         match self {
-            Self::Complete => StaffRole::IntakeClerk,
-            Self::Review => StaffRole::Reviewer,
-            Self::SignOff | Self::SignChange => StaffRole::Approver,
-            Self::Order | Self::Production | Self::WriteChange => StaffRole::Producer,
-            Self::HandOver => StaffRole::HandOverClerk,
+            Self::Complete => &[StaffRole::IntakeClerk],
+            Self::Review => &[StaffRole::Reviewer],
+            Self::SignOff | Self::SignChange | Self::AllowCard => &[StaffRole::Approver],
+            Self::Order | Self::Production | Self::WriteChange => &[StaffRole::Producer],
+            Self::HandOver => &[StaffRole::HandOverClerk],
+            Self::InDoubt => &[StaffRole::Producer, StaffRole::HandOverClerk],
+            Self::Destroy => WITNESSES,
         }
     }
 
-    /// The list that has this state of the ledger.
+    /// Whether this state of the ledger stands in the list.
+    fn has(self, state: &str) -> bool {
+        Self::of(state) == Some(self)
+            || (self == Self::InDoubt && matches!(state, "ENCODING" | "HANDING_OVER" | "CHANGE_WRITING"))
+    }
+
+    /// The list of the step that is next in this state of the ledger.
     fn of(state: &str) -> Option<Self> {
         match state {
             "TO_COMPLETE" => Some(Self::Complete),
@@ -86,6 +108,8 @@ impl WorkList {
             "CHANGE_PROPOSED" => Some(Self::SignChange),
             "CHANGE_ORDERED" | "CHANGE_WRITING" => Some(Self::WriteChange),
             "ORDERED" | "ALLOCATED" | "ENCODING" | "ENCODED" | "DRAWN" => Some(Self::Production),
+            "CARD_TO_ALLOW" => Some(Self::AllowCard),
+            "TO_DESTROY" => Some(Self::Destroy),
             _ => None,
         }
     }
@@ -108,6 +132,20 @@ pub struct Waiting {
     pub order: Option<Order>,
     /// The change that waits, where it is one.
     pub change: Option<CardChange>,
+    /// The card that a second person allows again, where it is one.
+    pub card: Option<Card>,
+}
+
+impl Waiting {
+    /// Whether its card was being written or handed over, nobody knows how far.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.state().in_doubt())
+            || self
+                .change
+                .as_ref()
+                .is_some_and(|change| matches!(change.state(), ChangeState::Writing))
+    }
 }
 
 impl Office {
@@ -120,9 +158,7 @@ impl Office {
         Ok(WorkList::ALL
             .into_iter()
             .map(|list| {
-                let of = counted
-                    .iter()
-                    .filter(|(state, _)| WorkList::of(state) == Some(list));
+                let of = counted.iter().filter(|(state, _)| list.has(state));
                 (list, of.map(|(_, number)| number.unsigned_abs()).sum())
             })
             .collect())
@@ -138,6 +174,9 @@ impl Office {
             WorkList::SignChange => return self.changes(&mut ledger, &["PROPOSED"]).await,
             // What is in doubt comes first: its card has to be presented before anything else.
             WorkList::WriteChange => return self.changes(&mut ledger, &["WRITING", "ORDERED"]).await,
+            WorkList::AllowCard => return to_allow(&mut ledger).await,
+            // What is set aside is nobody's case, and may be a blank.
+            WorkList::Destroy => return Ok(Vec::new()),
             WorkList::Complete => (ledger.applications_to_complete(SHOWN).await?, Vec::new()),
             WorkList::Review | WorkList::SignOff | WorkList::Order => {
                 let state = match list {
@@ -147,11 +186,10 @@ impl Office {
                 };
                 (ledger.applications_with_content(state, SHOWN).await?, Vec::new())
             }
-            WorkList::Production | WorkList::HandOver => {
+            WorkList::Production | WorkList::HandOver | WorkList::InDoubt => {
                 let (mut cases, mut orders) = (Vec::new(), Vec::new());
                 for order in ledger.running_orders().await? {
-                    let verified = matches!(order.state().next_step(), Some(Step::HandOver) | None);
-                    if verified != (list == WorkList::HandOver) || orders.len() >= SHOWN as usize {
+                    if !list.has(order.state().name()) || orders.len() >= SHOWN as usize {
                         continue;
                     }
                     let permit = on_file::permit(&mut ledger, order.permit()).await?;
@@ -166,8 +204,11 @@ impl Office {
             .into_iter()
             .map(|case| self.waits(case, orders.next()))
             .collect();
+        if list == WorkList::InDoubt {
+            waiting.extend(self.changes(&mut ledger, &["WRITING"]).await?);
+        }
         // As above.
-        waiting.sort_by_key(|case| !case.order.as_ref().is_some_and(|order| order.state().in_doubt()));
+        waiting.sort_by_key(|case| !case.in_doubt());
         Ok(waiting)
     }
 
@@ -250,6 +291,7 @@ impl Office {
                     issue_by: stored.change.holds_until(),
                     order: None,
                     change: Some(stored.change),
+                    card: None,
                 });
             }
         }
@@ -269,6 +311,27 @@ impl Office {
             applicant: case.applicant,
             order,
             change: None,
+            card: None,
         }
     }
+}
+
+/// Cards that somebody proposed to allow again, with their holders.
+async fn to_allow(ledger: &mut Snapshot) -> Result<Vec<Waiting>, OfficeError> {
+    let mut waiting = Vec::new();
+    for card in ledger.cards_to_allow(SHOWN).await? {
+        let permit = on_file::permit(ledger, card.permit).await?;
+        let (applicant, _) = on_file::facts_of(ledger, &permit).await?;
+        waiting.push(Waiting {
+            application: permit.grant().application,
+            applicant,
+            tier: Some(permit.grant().tier),
+            accepted_on: None,
+            issue_by: None,
+            order: None,
+            change: None,
+            card: Some(card),
+        });
+    }
+    Ok(waiting)
 }

@@ -19,7 +19,7 @@ use jiff::civil::Date;
 use keyvault_protocol::{
     BundleKind, ChannelKey, Client, LotRequest, OfficerAct, RequestOutcome, TerminalEnrolment,
 };
-use permit_domain::{CardSerial, Order, StaffId};
+use permit_domain::{CardSerial, Order, ScrapState, StaffId};
 use program_contract::language::Words;
 use program_contract::{Clock, Failing as _, Failure, Founded, file};
 use rand::SeedableRng as _;
@@ -376,7 +376,9 @@ impl Installation {
             let bytes = ISSUER.iter().chain(&LOT).copied().chain(number.to_be_bytes());
             serial.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
             let serial = CardSerial::from_bytes(serial);
-            if self.office().card_of_chip(serial).await?.is_none() {
+            let scrap = self.office().scrap_of(serial).await?;
+            let is_set_aside = scrap.is_some_and(|scrap| *scrap.state() != ScrapState::TakenBack);
+            if !is_set_aside && self.office().card_of_chip(serial).await?.is_none() {
                 return Ok(serial);
             }
         }
@@ -407,6 +409,11 @@ impl Installation {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Failure::file(Words("读取", "read"), &file, &error)),
         }
+    }
+
+    /// The card that was laid on the reader last, where there is a card manipulator.
+    pub(crate) fn lies_there(&self) -> Option<CardSerial> {
+        std::fs::read_to_string(self.on_the_reader()).ok()?.parse().ok()
     }
 
     /// Where it is written which card lies on the reader.

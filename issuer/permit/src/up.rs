@@ -13,10 +13,12 @@ use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_office::webauthn::RelyingParty;
-use issuer_production::{HolderChecked, Station};
-use issuer_web::{AtReader, Counter, Desk, Written};
+use issuer_production::{Faces, HolderChecked, Station};
+use issuer_web::{AtReader, Counter, Desk, FacesHere, OrderHere, PurseSeen, Written};
 use keyvault_protocol::Region;
-use permit_domain::{ChangeId, HandOverClerk, Maker, Order, OrderId, Producer, Step};
+use permit_domain::{
+    ChangeId, HandOverClerk, Maker, Order, OrderId, PermitId, Producer, Purse, StaffId, Step,
+};
 use program_contract::language::Words;
 use program_contract::{Clock, Exit, Failure, Language, Outcome, Program, line};
 use serde_json::json;
@@ -396,6 +398,18 @@ enum AtDesk {
         producer: Producer,
         answer: oneshot::Sender<Result<(), Failure>>,
     },
+    SeePurse {
+        permit: PermitId,
+        answer: oneshot::Sender<Result<Purse, Failure>>,
+    },
+    OrderHere {
+        answer: oneshot::Sender<Result<Option<OrderId>, Failure>>,
+    },
+    Faces {
+        order: OrderId,
+        by: StaffId,
+        answer: oneshot::Sender<Result<Faces, Failure>>,
+    },
 }
 
 impl Town {
@@ -424,6 +438,25 @@ impl Desk for Town {
         Box::pin(Self::ask(self.0.clone(), move |answer| AtDesk::Write {
             change,
             producer,
+            answer,
+        }))
+    }
+
+    fn see_purse(&self, permit: PermitId) -> PurseSeen {
+        Box::pin(Self::ask(self.0.clone(), move |answer| AtDesk::SeePurse {
+            permit,
+            answer,
+        }))
+    }
+
+    fn order_here(&self) -> OrderHere {
+        Box::pin(Self::ask(self.0.clone(), |answer| AtDesk::OrderHere { answer }))
+    }
+
+    fn faces(&self, order: OrderId, by: StaffId) -> FacesHere {
+        Box::pin(Self::ask(self.0.clone(), move |answer| AtDesk::Faces {
+            order,
+            by,
             answer,
         }))
     }
@@ -462,6 +495,25 @@ async fn at_the_desk(installation: &Installation, asked: AtDesk, regions: &mut V
             let _ = answer.send(done);
             failed
         }
+        AtDesk::SeePurse { permit, answer } => {
+            let done = see_purse(installation, permit).await;
+            let failed = done.as_ref().err().cloned();
+            let _ = answer.send(done);
+            failed
+        }
+        AtDesk::OrderHere { answer } => {
+            let done = order_here(installation).await;
+            let failed = done.as_ref().err().cloned();
+            let _ = answer.send(done);
+            failed
+        }
+        AtDesk::Faces { order, by, answer } => {
+            let done = installation.production.faces(order, &by).await;
+            let done = done.map_err(Failure::from);
+            let failed = done.as_ref().err().cloned();
+            let _ = answer.send(done);
+            failed
+        }
     };
     if let Some(failure) = failed {
         report::trouble(&failure);
@@ -483,6 +535,23 @@ async fn write_change(
         .write_change(change, &mut station, producer)
         .await?;
     Ok(())
+}
+
+/// Lays the permit's card on the reader and reads its purse.
+async fn see_purse(installation: &Installation, permit: PermitId) -> Result<Purse, Failure> {
+    let serial = installation.office().card_in_use(permit).await?.serial;
+    installation.insert(serial)?;
+    let mut station = Station::new(installation.connect(serial)?);
+    Ok(installation.production.see_purse(permit, &mut station).await?)
+}
+
+/// The order of the card that lies on the reader.
+async fn order_here(installation: &Installation) -> Result<Option<OrderId>, Failure> {
+    let Some(serial) = installation.lies_there() else {
+        return Ok(None);
+    };
+    let mut station = Station::new(installation.connect(serial)?);
+    Ok(installation.production.order_of_card(&mut station).await?)
 }
 
 async fn produce(installation: &Installation, order: Order) -> Result<(), Failure> {

@@ -21,6 +21,7 @@ mod station;
 mod terminal;
 mod verify;
 
+pub use draw::{FaceDigests, Faces};
 pub use ended_list::{EndedList, LIST_DAYS};
 pub use enrolment::check_enrolment;
 pub use error::ProductionError;

@@ -4,7 +4,7 @@
 //! An order found `ENCODING` or `HANDING_OVER` is in doubt: its card is presented again and the same step resumes, with the
 //! same number. Whatever stops a step (reader gone, card pulled, vault sealed, process killed), running the order again
 //! finishes it. Before anything is written the card's serial is compared with the order's, so a swapped card is noticed
-//! untouched. Left out: the printer (faces are files), scrapping, and courier lots.
+//! untouched. Left out: the printer (faces are files), rejecting a card (the office), and courier lots.
 
 use issuer_office::card_content::CardContent;
 use permit_domain::{Actor as _, HandOverClerk, Maker, Order, OrderId, OrderState, StaffId, Step};
@@ -121,6 +121,27 @@ impl Production {
         if let Err(error) = closed.await {
             tracing::warn!(order = %order.id(), code = error.code(), "the photo's case stays open");
         }
+    }
+
+    /// The order of the card on the reader, wherever it stands: the card's serial opens the case. `None`: a blank, or a card that no
+    /// order made.
+    ///
+    /// # Errors
+    /// The reader's, the vault's or the ledger's.
+    pub async fn order_of_card(&self, station: &mut Station) -> Result<Option<OrderId>, ProductionError> {
+        let serial = match station.blank().await? {
+            Some(serial) => serial,
+            // Any order tells a region that the counter reads.
+            None => match self.office.newest_order().await? {
+                Some(any) => {
+                    let content = CardContent::from_content(any.content())?;
+                    station.look(&self.counter(&content).await?).await?.serial()
+                }
+                None => return Ok(None),
+            },
+        };
+        let card = self.office.card_of_chip(serial).await?;
+        Ok(card.map(|card| card.order))
     }
 
     /// The running order that the card on the reader belongs to: the one that it was allocated to, or for a fresh blank

@@ -6,8 +6,8 @@ use issuer_api::Api;
 use issuer_office::random::Random;
 use issuer_office::staff::StaffFile;
 use issuer_production::{HolderChecked, Production};
-use issuer_web::{AtReader, Counter, Desk, Written};
-use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, Producer};
+use issuer_web::{AtReader, Counter, Desk, FacesHere, OrderHere, PurseSeen, Written};
+use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, PermitId, Producer, StaffId};
 use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
@@ -62,6 +62,29 @@ impl Desk for Reader {
             production.write_change(change, &mut station, &producer).await?;
             Ok(())
         })
+    }
+
+    fn see_purse(&self, permit: PermitId) -> PurseSeen {
+        let production = Arc::clone(&self.0);
+        Box::pin(async move {
+            let _alone = AT_READER.lock().await;
+            let mut station = station(None).await?;
+            Ok(production.see_purse(permit, &mut station).await?)
+        })
+    }
+
+    fn order_here(&self) -> OrderHere {
+        let production = Arc::clone(&self.0);
+        Box::pin(async move {
+            let _alone = AT_READER.lock().await;
+            let mut station = station(None).await?;
+            Ok(production.order_of_card(&mut station).await?)
+        })
+    }
+
+    fn faces(&self, order: OrderId, by: StaffId) -> FacesHere {
+        let production = Arc::clone(&self.0);
+        Box::pin(async move { Ok(production.faces(order, &by).await?) })
     }
 
     fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {

@@ -272,8 +272,8 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// How many cases wait by the state of their content (`TO_COMPLETE` where there is none), and how many orders and changes for
-    /// somebody: state (`CONTENT_` and `CHANGE_` before those of content and of a change) and number.
+    /// How many cases wait by the state of their content (`TO_COMPLETE` where there is none), and how many orders, changes and cards for
+    /// somebody: state (`CONTENT_` and `CHANGE_` before those of content and of a change, `CARD_TO_ALLOW`, `TO_DESTROY`) and number.
     ///
     /// # Errors
     /// Outages.
@@ -285,7 +285,9 @@ impl Snapshot {
                 WHERE a.state IN ('ACCEPTED', 'REVIEWED') OR p.state = 'APPROVED' GROUP BY waits
             UNION ALL SELECT state, count(*) FROM orders WHERE state NOT IN ('HANDED_OVER', 'GIVEN_UP') GROUP BY state
             UNION ALL SELECT 'CHANGE_' || state, count(*) FROM changes
-                      WHERE state IN ('PROPOSED', 'ORDERED', 'WRITING') GROUP BY state";
+                      WHERE state IN ('PROPOSED', 'ORDERED', 'WRITING') GROUP BY state
+            UNION ALL SELECT 'CARD_TO_ALLOW', count(*) FROM cards WHERE allow_proposed_by IS NOT NULL
+            UNION ALL SELECT 'TO_DESTROY', count(*) FROM scraps WHERE state = 'OPEN'";
         Ok(on_engine!(self, |c| sqlx::query_as(WAITING).fetch_all(c))?)
     }
 

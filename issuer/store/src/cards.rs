@@ -1,6 +1,7 @@
-//! Cards, card numbers and the stock of blanks. A number is never drawn twice, and a blank leaves the stock once. Left
-//! out: counting of the stock.
+//! Cards, card numbers and the stock of blanks. A number is never drawn twice, and a blank leaves the stock once. A blank that was set
+//! aside ([`crate::Snapshot::scrap`]) is none of the stock.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use permit_domain::{
     AllocatedCard, CardNumber, CardSerial, CardStage, Chip, Denial, Order, OrderId, PermitId, Province,
@@ -10,7 +11,7 @@ use permit_domain::{
 use crate::{
     entry::Entry,
     error::Error,
-    rows::{damaged, value},
+    rows::{damaged, instant, value},
     transaction::{Appended, Snapshot, Transaction, on_engine, write_on_engine},
 };
 
@@ -56,6 +57,8 @@ pub enum BlankState {
     Allocated,
     /// Called back by the maker or us.
     Recalled,
+    /// Set aside, or destroyed before two people.
+    Scrapped,
 }
 
 /// The stock of blanks.
@@ -67,6 +70,43 @@ pub struct Stock {
     pub allocated: i64,
     /// Called back by the maker or us.
     pub recalled: i64,
+    /// Set aside and not destroyed yet.
+    pub set_aside: i64,
+    /// Destroyed before two people, without having become a card.
+    pub scrapped: i64,
+}
+
+impl Stock {
+    const NONE: Self = Self {
+        in_stock: 0,
+        allocated: 0,
+        recalled: 0,
+        set_aside: 0,
+        scrapped: 0,
+    };
+
+    fn and(mut self, state: &str, count: i64) -> Self {
+        let place = match state {
+            "IN_STOCK" => &mut self.in_stock,
+            "ALLOCATED" => &mut self.allocated,
+            "RECALLED" => &mut self.recalled,
+            "SET_ASIDE" => &mut self.set_aside,
+            _ => &mut self.scrapped,
+        };
+        *place += count;
+        self
+    }
+}
+
+/// A lot of blanks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lot {
+    /// Issuer and number, as its serials begin.
+    pub lot: String,
+    /// When the first of it was taken in.
+    pub received_at: Timestamp,
+    /// Where its blanks stand.
+    pub stock: Stock,
 }
 
 #[derive(sqlx::FromRow)]
@@ -204,7 +244,10 @@ impl Snapshot {
     /// # Errors
     /// Outages, [`Error::Damaged`].
     pub async fn blank(&mut self, serial: CardSerial) -> Result<Option<BlankState>, Error> {
-        const BLANK: &str = "SELECT state FROM blanks WHERE serial = $1";
+        const BLANK: &str = "
+            SELECT CASE WHEN b.state <> 'ALLOCATED' AND EXISTS
+                (SELECT 1 FROM scraps s WHERE s.serial = b.serial AND s.state <> 'TAKEN_BACK') THEN 'SCRAPPED' ELSE b.state END
+            FROM blanks b WHERE b.serial = $1";
         let state: Option<String> = on_engine!(self, |c| sqlx::query_scalar(BLANK)
             .bind(serial.to_string())
             .fetch_optional(c))?;
@@ -213,6 +256,7 @@ impl Snapshot {
                 "IN_STOCK" => Ok(BlankState::InStock),
                 "ALLOCATED" => Ok(BlankState::Allocated),
                 "RECALLED" => Ok(BlankState::Recalled),
+                "SCRAPPED" => Ok(BlankState::Scrapped),
                 _ => Err(damaged("blanks.state")),
             })
             .transpose()
@@ -221,16 +265,62 @@ impl Snapshot {
     /// How many blanks there are.
     ///
     /// # Errors
-    /// Outages.
+    /// Outages, [`Error::Damaged`].
     pub async fn stock(&mut self) -> Result<Stock, Error> {
-        const COUNT: &str = "SELECT state, count(*) FROM blanks GROUP BY state";
-        let rows: Vec<(String, i64)> = on_engine!(self, |c| sqlx::query_as(COUNT).fetch_all(c))?;
-        let of = |state: &str| rows.iter().find(|r| r.0 == state).map_or(0, |r| r.1);
-        Ok(Stock {
-            in_stock: of("IN_STOCK"),
-            allocated: of("ALLOCATED"),
-            recalled: of("RECALLED"),
-        })
+        let lots = self.lots().await?;
+        Ok(lots.into_iter().fold(Stock::NONE, |all, lot| Stock {
+            in_stock: all.in_stock + lot.stock.in_stock,
+            allocated: all.allocated + lot.stock.allocated,
+            recalled: all.recalled + lot.stock.recalled,
+            set_aside: all.set_aside + lot.stock.set_aside,
+            scrapped: all.scrapped + lot.stock.scrapped,
+        }))
+    }
+
+    /// The lots that were ever taken in, the last one first.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn lots(&mut self) -> Result<Vec<Lot>, Error> {
+        const LOTS: &str = "
+            SELECT b.lot, min(b.received_at),
+                   CASE WHEN b.state = 'ALLOCATED' OR s.state IS NULL OR s.state = 'TAKEN_BACK' THEN b.state
+                        WHEN s.state = 'OPEN' THEN 'SET_ASIDE' ELSE 'SCRAPPED' END AS stands,
+                   count(*)
+            FROM blanks b LEFT JOIN scraps s ON s.serial = b.serial
+            GROUP BY b.lot, stands ORDER BY b.lot";
+        let rows: Vec<(String, i64, String, i64)> = on_engine!(self, |c| sqlx::query_as(LOTS).fetch_all(c))?;
+        let mut lots: Vec<Lot> = Vec::new();
+        for (lot, received, state, count) in rows {
+            let received_at = instant(received, "blanks.received_at")?;
+            match lots.last_mut().filter(|last| last.lot == lot) {
+                Some(last) => {
+                    last.received_at = last.received_at.min(received_at);
+                    last.stock = last.stock.and(&state, count);
+                }
+                None => lots.push(Lot {
+                    lot,
+                    received_at,
+                    stock: Stock::NONE.and(&state, count),
+                }),
+            }
+        }
+        lots.sort_by_key(|lot| std::cmp::Reverse(lot.received_at));
+        Ok(lots)
+    }
+
+    /// Cards that somebody proposed to allow again, those that wait longest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn cards_to_allow(&mut self, limit: u32) -> Result<Vec<Card>, Error> {
+        const TO_ALLOW: &str = "
+            SELECT number, serial, permit, order_id, state, denial, chip, allow_proposed_by, until, version FROM cards
+            WHERE allow_proposed_by IS NOT NULL ORDER BY changed_at, number LIMIT $1";
+        let rows: Vec<Row> = on_engine!(self, |c| sqlx::query_as(TO_ALLOW)
+            .bind(i64::from(limit))
+            .fetch_all(c))?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 }
 
@@ -294,7 +384,8 @@ impl Transaction {
     /// [`Error::Stale`] unless it is in stock; outages.
     pub async fn take_blank(&mut self, serial: CardSerial) -> Result<(), Error> {
         const TAKE: &str = "
-            UPDATE blanks SET state = 'ALLOCATED', changed_at = $1 WHERE serial = $2 AND state = 'IN_STOCK'";
+            UPDATE blanks SET state = 'ALLOCATED', changed_at = $1 WHERE serial = $2 AND state = 'IN_STOCK'
+                AND NOT EXISTS (SELECT 1 FROM scraps s WHERE s.serial = blanks.serial AND s.state <> 'TAKEN_BACK')";
         const KNOWN: &str = "SELECT count(*) FROM blanks WHERE serial = $1";
         let (at, serial) = (self.millis(), serial.to_string());
         let rows = write_on_engine!(self, |c| sqlx::query(TAKE)

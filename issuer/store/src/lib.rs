@@ -58,6 +58,7 @@ mod recoveries;
 mod requests;
 mod rows;
 mod rule_sets;
+mod scraps;
 mod sessions;
 mod settlement;
 mod store;
@@ -66,7 +67,7 @@ mod vault_seen;
 
 pub use applications::{StoredApplication, Submission};
 pub use authenticators::Authenticator;
-pub use cards::{BlankState, Card, Stock};
+pub use cards::{BlankState, Card, Lot, Stock};
 pub use changes::{Booked, StoredCardChange};
 pub use counters::BookedCounts;
 pub use day::{DayClosing, DoneCount};

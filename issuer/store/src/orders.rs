@@ -134,6 +134,19 @@ impl Snapshot {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
+    /// The order that was made last; `None` before the first.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn newest_order(&mut self) -> Result<Option<Order>, Error> {
+        const NEWEST: &str = "
+            SELECT id, permit, reviewer, approver, producer, content, content_digest, state, card_number, card_serial, clerk,
+                   handed_over_on, version
+            FROM orders ORDER BY created_at DESC, id DESC LIMIT 1";
+        let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(NEWEST).fetch_optional(c))?;
+        row.map(TryInto::try_into).transpose()
+    }
+
     /// What each step of an order left behind, oldest first. A resumed step has several records of its intent.
     ///
     /// # Errors

@@ -16,13 +16,16 @@ use crate::fixture;
 use crate::fixture::{APPLICANT, Fixture, REFUSED};
 
 fn staff() -> Staff {
-    use StaffRole::{Approver, Auditor, ChangeClerk, Chief, HandOverClerk, IntakeClerk, Producer, Reviewer};
+    use StaffRole::{
+        Approver, Auditor, ChangeClerk, Chief, HandOverClerk, IntakeClerk, Producer, Reviewer,
+        SettlementOfficer,
+    };
     let member = |account: &str, roles: &[StaffRole]| {
         Member::new(
             account.parse().unwrap(),
             roles.to_vec(),
             &format!("token of {account}"),
-            date(2026, 12, 31),
+            date(2028, 12, 31),
         )
     };
     Staff::new(vec![
@@ -35,6 +38,7 @@ fn staff() -> Staff {
         member("he", &[ChangeClerk, Approver]),
         member("lan", &[IntakeClerk]),
         member("qin", &[Chief]),
+        member("gao", &[SettlementOfficer]),
     ])
     .unwrap()
 }

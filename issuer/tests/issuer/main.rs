@@ -14,6 +14,8 @@ mod cards;
 mod chief;
 mod fixture;
 mod pages;
+mod pages_in_use;
+mod pages_of_stock;
 mod photos;
 mod postgres_dump;
 mod production;

@@ -9,9 +9,11 @@ use issuer_api::Api;
 use issuer_office::staff::StaffFile;
 use issuer_office::webauthn::RelyingParty;
 use issuer_production::{HolderChecked, Production, Station};
-use issuer_web::{AtReader, Counter, Desk, Public, Written};
-use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, Producer};
+use issuer_web::{AtReader, Counter, Desk, FacesHere, OrderHere, Public, PurseSeen, Written};
+use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, PermitId, Producer, StaffId};
 use tower::ServiceExt as _;
+use virtual_card::InProcess;
+use virtual_card::fault::{Fault, Faulty};
 
 use crate::api::staff_file;
 use crate::fixture::{FACE, Fixture, TestCard};
@@ -20,6 +22,20 @@ use crate::fixture::{FACE, Fixture, TestCard};
 struct OneReader {
     production: Arc<Production>,
     card: Arc<Mutex<TestCard>>,
+    /// The card is pulled behind this many commands of the next work.
+    pulled: Arc<Mutex<Option<u32>>>,
+}
+
+impl OneReader {
+    fn station(&self) -> Station {
+        let card = self.card.lock().unwrap();
+        match self.pulled.lock().unwrap().take() {
+            Some(commands) => {
+                Station::new(Faulty::<InProcess>::new(card.reader()).with(commands, Fault::CutAfter))
+            }
+            None => card.station(),
+        }
+    }
 }
 
 impl Desk for OneReader {
@@ -28,25 +44,37 @@ impl Desk for OneReader {
     }
 
     fn make(&self, order: OrderId, maker: Maker) -> Option<AtReader> {
-        let (production, mut station): (_, Station) =
-            (Arc::clone(&self.production), self.card.lock().unwrap().station());
+        let (production, mut station) = (Arc::clone(&self.production), self.station());
         Some(Box::pin(async move {
             Ok(production.run(order, &mut station, &maker, &mut |_| {}).await?)
         }))
     }
 
     fn write_change(&self, change: ChangeId, producer: Producer) -> Written {
-        let (production, mut station): (_, Station) =
-            (Arc::clone(&self.production), self.card.lock().unwrap().station());
+        let (production, mut station) = (Arc::clone(&self.production), self.station());
         Box::pin(async move {
             production.write_change(change, &mut station, &producer).await?;
             Ok(())
         })
     }
 
+    fn see_purse(&self, permit: PermitId) -> PurseSeen {
+        let (production, mut station) = (Arc::clone(&self.production), self.station());
+        Box::pin(async move { Ok(production.see_purse(permit, &mut station).await?) })
+    }
+
+    fn order_here(&self) -> OrderHere {
+        let (production, mut station) = (Arc::clone(&self.production), self.station());
+        Box::pin(async move { Ok(production.order_of_card(&mut station).await?) })
+    }
+
+    fn faces(&self, order: OrderId, by: StaffId) -> FacesHere {
+        let production = Arc::clone(&self.production);
+        Box::pin(async move { Ok(production.faces(order, &by).await?) })
+    }
+
     fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader {
-        let (production, mut station): (_, Station) =
-            (Arc::clone(&self.production), self.card.lock().unwrap().station());
+        let (production, mut station) = (Arc::clone(&self.production), self.station());
         Box::pin(async move {
             Ok(production
                 .hand_over(order, &mut station, clerk, holder, &mut |_| {})
@@ -59,6 +87,7 @@ pub(crate) struct Town {
     pub(crate) fixture: Fixture,
     pub(crate) router: axum::Router,
     card: Arc<Mutex<TestCard>>,
+    pulled: Arc<Mutex<Option<u32>>>,
 }
 
 /// A browser of one person: it keeps cookies.
@@ -80,14 +109,17 @@ impl Page {
         self.headers[header::LOCATION].to_str().unwrap()
     }
 
+    /// The value of a hidden field, where the page has it.
+    pub(crate) fn hidden_or_none(&self, name: &str) -> Option<String> {
+        let field = format!("type=\"hidden\" name=\"{name}\" value=\"");
+        let behind = self.text.split(&field).nth(1)?;
+        Some(behind.split('"').next().unwrap().to_owned())
+    }
+
     /// The value of a hidden field.
     pub(crate) fn hidden(&self, name: &str) -> String {
-        let behind = self
-            .text
-            .split(&format!("type=\"hidden\" name=\"{name}\" value=\""))
-            .nth(1)
-            .unwrap_or_else(|| panic!("no {name} in {}", self.text));
-        behind.split('"').next().unwrap().to_owned()
+        self.hidden_or_none(name)
+            .unwrap_or_else(|| panic!("no {name} in {}", self.text))
     }
 
     pub(crate) fn has(&self, words: &str) -> bool {
@@ -103,9 +135,11 @@ impl Town {
     /// The town over this office.
     pub(crate) async fn of(fixture: Fixture) -> Self {
         let card = Arc::new(Mutex::new(fixture.blank()));
+        let pulled = Arc::<Mutex<Option<u32>>>::default();
         let desk = OneReader {
             production: Arc::new(fixture.production_again()),
             card: Arc::clone(&card),
+            pulled: Arc::clone(&pulled),
         };
         let staff: StaffFile = staff_file(&fixture);
         let public = Public {
@@ -123,11 +157,17 @@ impl Town {
             fixture,
             router,
             card,
+            pulled,
         }
     }
 
+    /// The card is pulled behind so many commands of the next work at the reader.
+    pub(crate) fn pull_behind(&self, commands: u32) {
+        *self.pulled.lock().unwrap() = Some(commands);
+    }
+
     /// Lays another card on the reader.
-    fn on_the_reader(&self, card: TestCard) {
+    pub(crate) fn on_the_reader(&self, card: TestCard) {
         *self.card.lock().unwrap() = card;
     }
 
@@ -185,7 +225,7 @@ impl Browser<'_> {
         self.send(request, Body::from(encoded(fields))).await
     }
 
-    async fn photo(&self, path: &str, file: &[u8]) -> Page {
+    pub(crate) async fn photo(&self, path: &str, file: &[u8]) -> Page {
         let head = "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n";
         let body = [head.as_bytes(), file, b"\r\n--edge--\r\n"].concat();
         let request = Request::post(path)
@@ -439,11 +479,16 @@ async fn a_holder_is_found_for_a_purpose_and_the_card_is_changed_lost_and_replac
     assert!(producer.get(&change).await.has("已完成"));
 
     // Lost, by the number of the citizen alone; then another card for the same permit.
-    let card = [("card", number.as_str()), ("what", "lost")];
+    let card = [
+        ("card", number.as_str()),
+        ("what", "lost"),
+        ("reporter", "HOLDER"),
+        ("channel", "COUNTER"),
+    ];
     assert_eq!(clerk.post(&format!("{page}/card"), &card).await.to(), page);
     let seen = clerk.get(&page).await;
     assert!(seen.has("已挂失") && seen.has("已列入拒绝名单"), "{}", seen.text);
-    let foreign = [("card", "4400000000099"), ("what", "lost")];
+    let foreign = [("card", "4400000000099"), ("what", "damaged")];
     assert_eq!(
         clerk.post(&format!("{page}/card"), &foreign).await.status,
         StatusCode::CONFLICT
@@ -628,4 +673,26 @@ async fn nobody_does_another_roles_work_and_no_other_site_does_anything() {
         reviewer.get("/counter").await.to(),
         "/counter/sign-in?next=/counter&why=ended"
     );
+}
+
+/// A colleague looks at the photo that waits in a case and confirms its warnings.
+pub(crate) async fn confirm_photo(colleague: &Browser<'_>, case: &str) {
+    let seen = colleague.get(case).await;
+    let picture = seen
+        .text
+        .split("<img src=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap();
+    assert_eq!(colleague.get(picture).await.status, StatusCode::OK);
+    let warnings: Vec<(&str, &str)> = seen
+        .text
+        .split("name=\"warning\" value=\"")
+        .skip(1)
+        .map(|rest| ("warning", rest.split('"').next().unwrap()))
+        .collect();
+    colleague
+        .post(&format!("{picture}/confirm"), &warnings)
+        .await
+        .to();
 }

@@ -564,22 +564,22 @@ async fn a_session_that_nobody_used_for_half_an_hour_is_over_and_the_form_says_s
 
 #[tokio::test]
 async fn in_a_rehearsal_the_sample_person_is_chosen_again_before_what_is_dangerous() {
-    const GIVE_UP: &str = "/counter/orders/00000000-0000-7000-8000-000000000001/give-up";
+    const REJECT: &str = "/counter/orders/00000000-0000-7000-8000-000000000001/reject";
     let pages = Pages::new(true).await;
     let browser = pages.browser();
     let chosen = form(&[("account", "xu")]);
     assert_eq!(browser.post("/counter/sign-in", &chosen).await.to(), "/counter");
     pages.minutes_later(6);
-    let asks = browser.post(GIVE_UP, &Form::new()).await;
+    let asks = browser.post(REJECT, &Form::new()).await;
     assert!(
         asks.status == StatusCode::FORBIDDEN && asks.has("proof.account"),
         "{}",
         asks.text
     );
-    let page = browser.post(GIVE_UP, &form(&[("proof.account", "liu")])).await;
+    let page = browser.post(REJECT, &form(&[("proof.account", "liu")])).await;
     refused(&page, "AUTHENTICATOR_OTHER");
     // It goes on, to where the role is asked.
-    let page = browser.post(GIVE_UP, &form(&[("proof.account", "xu")])).await;
+    let page = browser.post(REJECT, &form(&[("proof.account", "xu")])).await;
     refused(&page, "ROLE_MISSING");
     // Sample people enrol authenticators too, and use them.
     let mut key = Authenticator::number(1);

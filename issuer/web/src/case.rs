@@ -221,7 +221,8 @@ async fn make(
         .is_some_and(|decision| decision.granted.is_none());
     let can = Can {
         take_photo: is_open && TAKES.iter().any(|role| person.may(*role)),
-        confirm: is_open && CONFIRMS.iter().any(|role| person.may(*role)),
+        // Of a permit in use, too: another address needs a photo.
+        confirm: CONFIRMS.iter().any(|role| person.may(*role)),
         complete: to_complete && person.may(StaffRole::IntakeClerk) && (receipt.is_some() || grants_nothing),
         review: to_complete
             && matches!(stands, Some(ContentState::Completed))
@@ -327,10 +328,10 @@ fn photo_shown(frame: &Frame, person: &Person, status: &photo::PhotoStatus, is_o
             .map(minute)
             .unwrap_or_default(),
         by: status.submitted_by.to_string(),
-        // Nobody looks at it once the case is closed.
-        seen: is_open
-            && (waits
-                || matches!(
+        // Nobody looks at it once the case is closed; what waits is to be looked at.
+        seen: waits
+            || (is_open
+                && matches!(
                     status.state,
                     photo::PhotoState::Sealed | photo::PhotoState::Superseded
                 )),

@@ -7,6 +7,7 @@ use issuer_office::error::OfficeError;
 use issuer_office::proposal::Proposed;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Actor as _, Approver, ChangeClerk, ChangeId, ChangeState, Producer, tier_words};
+use program_contract::money::yuan;
 
 use crate::answer::{self, Answer, Problem, Told};
 use crate::counter::Counter;
@@ -38,6 +39,10 @@ struct ChangePage {
     permit: String,
     told: Option<Told>,
     may: May,
+    /// Whether its card was being written, nobody knows how far.
+    in_doubt: bool,
+    /// Whether it has a receipt.
+    is_load: bool,
 }
 
 /// What the person at the page may do.
@@ -107,6 +112,19 @@ fn make(counter: &Counter, person: Person, proposed: &Proposed, told: Option<Tol
             decision.valid_to.map(|day| day.to_string()).unwrap_or_default(),
         ));
     }
+    if let Some(load) = &proposed.stored.load {
+        let all = load.loaded.saturating_sub(load.amount);
+        compared.push((
+            frame.t("充值（元）", "Load (yuan)"),
+            String::new(),
+            yuan(load.amount.into()),
+        ));
+        compared.push((
+            frame.t("累计（元）", "In all (yuan)"),
+            yuan(all.into()),
+            yuan(load.loaded.into()),
+        ));
+    }
     let plain = |value: &dyn std::fmt::Display| value.to_string().trim_matches('"').to_owned();
     ChangePage {
         id: change.id(),
@@ -126,6 +144,8 @@ fn make(counter: &Counter, person: Person, proposed: &Proposed, told: Option<Tol
         card_until: proposed.card_until.map(|day| day.to_string()).unwrap_or_default(),
         content: proposed.content.to_string(),
         permit: change.permit().to_string(),
+        in_doubt: matches!(change.state(), ChangeState::Writing),
+        is_load: proposed.stored.load.is_some(),
         compared,
         told,
         may,

@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 
-use issuer_production::HolderChecked;
-use permit_domain::{ChangeId, HandOverClerk, Maker, Order, OrderId, Producer};
+use issuer_production::{Faces, HolderChecked};
+use permit_domain::{ChangeId, HandOverClerk, Maker, Order, OrderId, PermitId, Producer, Purse, StaffId};
 use program_contract::Failure;
 
 /// Work at the reader, which goes on when nobody waits for it any more.
@@ -11,6 +11,15 @@ pub type AtReader = Pin<Box<dyn Future<Output = Result<Order, Failure>> + Send>>
 
 /// A change that is written at the reader.
 pub type Written = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// What a card's purse holds, as the card shows it.
+pub type PurseSeen = Pin<Box<dyn Future<Output = Result<Purse, Failure>> + Send>>;
+
+/// The order that the card on the reader belongs to; none for a card of no order.
+pub type OrderHere = Pin<Box<dyn Future<Output = Result<Option<OrderId>, Failure>> + Send>>;
+
+/// The faces of an order's card, as they are printed.
+pub type FacesHere = Pin<Box<dyn Future<Output = Result<Faces, Failure>> + Send>>;
 
 /// The reader of this counter.
 pub trait Desk: Send + Sync + 'static {
@@ -22,6 +31,15 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Writes a change onto its card, which lies on the reader.
     fn write_change(&self, change: ChangeId, producer: Producer) -> Written;
+
+    /// Reads the purse of the permit's card, which lies on the reader.
+    fn see_purse(&self, permit: PermitId) -> PurseSeen;
+
+    /// Which order the card on the reader belongs to: presenting it opens the case.
+    fn order_here(&self) -> OrderHere;
+
+    /// The faces of an order's card: those that were drawn, or drawn now as they will be.
+    fn faces(&self, order: OrderId, by: StaffId) -> FacesHere;
 
     /// Activates the order's card on the reader for the holder.
     fn hand_over(&self, order: OrderId, clerk: HandOverClerk, holder: HolderChecked) -> AtReader;

@@ -13,6 +13,54 @@ program_contract::failures! {
         "未选择核对了何人", "whom you checked was not chosen";
         "请对照照片和证件核对来人，再选择一项。", "Compare who is here with the photo and the papers, then choose one.";
     }
+    pub(crate) fn no_report() = Refused "MISSING" {
+        "未选择由谁、以何种方式报失", "who reports the loss, and how, was not chosen";
+        "请各选一项；记录在案。", "Choose one of each; it is kept.";
+    }
+    pub(crate) fn no_reason() = Refused "MISSING" {
+        "未选择原因", "no reason was chosen";
+        "请选择一项；它会记录在案。", "Choose one; it is kept.";
+    }
+    pub(crate) fn not_seen() = Refused "MISSING" {
+        "未确认在场看到销毁", "that you saw it destroyed was not confirmed";
+        "请先看着它剪毁，再打勾确认。", "See it cut up first, then tick the box.";
+    }
+    pub(crate) fn no_serials() = Refused "MISSING" {
+        "没有填写芯片序列号", "no serial of a chip was given";
+        "请逐行填写该批空白卡的芯片序列号。", "Give the serials of the lot, one a line.";
+    }
+    pub(crate) fn no_count() = Refused "OUT_OF_RANGE" {
+        "实点张数须为整数", "the number of blanks is no whole number";
+        "请填写清点到的张数。", "Give how many you counted.";
+    }
+    pub(crate) fn no_amount(why) = Refused "OUT_OF_RANGE" {
+        "{why}", "{why}";
+        "请按收款金额填写。", "Give what was paid in.";
+    }
+    pub(crate) fn no_key() = Refused "MISSING" {
+        "没有收款凭据编号，或其中有空格、汉字", "the number of the till's receipt is missing, or has blanks or other letters than ASCII";
+        "请先收款，再填写凭据上的编号：同一编号只充值一次。", "Take the money first, and give the receipt's number: the same number is loaded once.";
+    }
+    pub(crate) fn load_refused(limits) = Refused "LOAD_REFUSED" {
+        "超出充值限额：{limits}", "a limit of the purse stands against it: {limits}";
+        "请退款，或减少金额。", "Give the money back, or load less.";
+    }
+    pub(crate) fn nobodys_card() = Refused "NO_ORDER" {
+        "读卡器上的卡不属于任何制证单：是空白卡，或不是本机关制的", "the card on the reader belongs to no order: it is a blank, or none of ours";
+        "请换上要发放的卡。", "Lay the card that is to be handed over on it.";
+    }
+    pub(crate) fn no_agent() = Refused "MISSING" {
+        "未填写代领人姓名或未选择证件种类", "the agent's name, or the kind of document, is missing";
+        "请按代领人出示的证件填写；证件号码和复印件都不留存。", "Take them from the document that the agent shows; its number is not kept, and no copy.";
+    }
+    pub(crate) fn no_old_card() = Refused "MISSING" {
+        "未选择旧卡是否交回", "whether the old card was given back was not chosen";
+        "请收回旧卡；没有交回的，选“未交回”，记录在案。", "Take the old card; where there is none, say so: it is kept.";
+    }
+    pub(crate) fn no_receipt() = Refused "NO_PHOTO" {
+        "没有选择照片回执", "no receipt of a photo was chosen";
+        "请为新卡面采集照片；有提示的，由同事在案卷中确认后再选。", "Take a photo for the new face; where it has warnings, a colleague confirms them in the case first.";
+    }
     pub(crate) fn no_photo() = Refused "NO_PHOTO" {
         "没有选择照片文件，或文件超过 16 MB", "no photo was chosen, or it has more than 16 MB";
         "请选择 JPEG 或 PNG 文件，再提交。", "Choose a JPEG or PNG file, and submit it.";

@@ -32,6 +32,11 @@ impl Fields {
         kept.cloned().collect()
     }
 
+    /// Of what is on file.
+    pub(crate) const fn of(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
     /// The value of a field without the blanks around it; nothing where it was not sent.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.0

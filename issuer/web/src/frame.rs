@@ -76,7 +76,7 @@ impl Frame {
     pub(crate) fn of(self, member: &Member, waiting: &[(WorkList, u64)]) -> Self {
         let lists = waiting
             .iter()
-            .filter(|(list, _)| member.roles.contains(&list.role()))
+            .filter(|(list, _)| list.roles().iter().any(|role| member.roles.contains(role)))
             .map(|&(list, count)| ListLink { list, count })
             .collect();
         Self {
@@ -121,6 +121,21 @@ impl Frame {
         self.roles.contains(&StaffRole::Administrator)
     }
 
+    /// Whether the person makes cards.
+    pub(crate) fn produces(&self) -> bool {
+        self.roles.contains(&StaffRole::Producer)
+    }
+
+    /// Whether the person hands cards over.
+    pub(crate) fn hands_over(&self) -> bool {
+        self.roles.contains(&StaffRole::HandOverClerk)
+    }
+
+    /// Whether the person settles with terminals.
+    pub(crate) fn settles(&self) -> bool {
+        self.roles.contains(&StaffRole::SettlementOfficer)
+    }
+
     /// Whether the person takes applications.
     pub(crate) fn takes(&self) -> bool {
         self.roles.contains(&StaffRole::IntakeClerk)
@@ -157,6 +172,9 @@ impl Frame {
             WorkList::HandOver => self.t("待发放", "To hand over"),
             WorkList::SignChange => self.t("变更待签批", "Changes to sign off"),
             WorkList::WriteChange => self.t("变更待写卡", "Changes to write"),
+            WorkList::InDoubt => self.t("存疑的卡", "Cards in doubt"),
+            WorkList::AllowCard => self.t("待恢复的卡", "Cards to allow again"),
+            WorkList::Destroy => self.t("待销毁", "To destroy"),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The holder of a card who stands at the counter: found by a number that they bring, for a purpose that is kept; what is on file, and
-//! what can be done: lost, found, replaced, endorsed, blocked.
+//! what can be done: lost, found, allowed again, destroyed, replaced, endorsed, blocked.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -7,21 +7,23 @@ use axum::http::StatusCode;
 use issuer_office::changes::Proposal;
 use issuer_office::error::OfficeError;
 use issuer_office::holder::{Brought, Holding, LookUp};
+use issuer_office::loss::{Exposure, LossReport};
 use issuer_office::staff::StaffRole;
 use issuer_store::Card;
 use permit_domain::{
-    CardNumber, CardStage, ChangeClerk, ChangeId, EndOfCard, PermitId, PermitState, Tier, read_tier,
-    tier_words,
+    CardNumber, CardStage, ChangeClerk, ChangeId, EndOfCard, PermitId, PermitState, ScrapReason, ScrapState,
+    Tier, read_tier, tier_words,
 };
 
-use crate::answer::{self, Answer, Problem, Told};
+use crate::answer::{self, Answer, Problem, Refused, Told};
 use crate::change;
 use crate::counter::Counter;
 use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
-use crate::stands::{card_words, change_words, denial_words, kind_words, permit_words};
+use crate::scraps;
+use crate::stands::{card_words, change_words, denial_words, kind_words, minute, permit_words};
 
 #[derive(Template)]
 #[template(path = "holders.html")]
@@ -110,12 +112,31 @@ struct HolderPage {
     told: Option<Told>,
     /// The card that the holder uses, where the person at the page may do something with it.
     in_use: Option<CardNumber>,
-    /// A card that is out of use, which may be brought back, replaced or destroyed.
-    out_of_use: Option<CardNumber>,
+    /// The last card that is out of use, and what may be done with it.
+    out_of_use: Option<OutOfUse>,
     /// The change that a form proposes: sent twice, it is one.
     new_change: ChangeId,
     other_tiers: Vec<(&'static str, &'static str)>,
     awaits_card: bool,
+}
+
+/// A card that is out of use.
+#[expect(clippy::struct_excessive_bools, reason = "a button each")]
+struct OutOfUse {
+    number: CardNumber,
+    /// It is lost: it may be brought back.
+    is_lost: bool,
+    /// It lies at the office and may be allowed again by two people.
+    may_be_allowed: bool,
+    /// Who proposed that.
+    proposed_by: Option<String>,
+    /// It lies at the office and may be destroyed.
+    may_be_destroyed: bool,
+    /// It is set aside for that.
+    is_set_aside: bool,
+    /// Terminals that may still take it.
+    exposure: Exposure,
+    denied_at: Option<String>,
 }
 
 struct CardShown {
@@ -161,6 +182,17 @@ async fn shown(counter: &Counter, person: Person, permit: &str, problem: Option<
         let card = holding.cards.iter().rfind(|card| wanted(card));
         card.map(|card| card.number.clone())
     };
+    let out_of_use = match holding
+        .cards
+        .iter()
+        .rfind(|card| matches!(card.state, CardStage::Ended(_)))
+    {
+        Some(card) => {
+            let found = out_of_use(counter, card, holding.permit.state()).await;
+            Some(found.map_err(|error| Refused::office(frame.clone(), error))?)
+        }
+        None => None,
+    };
     let page = HolderPage {
         id: holding.permit.id(),
         state: permit_words(&frame, holding.permit.state()),
@@ -182,7 +214,7 @@ async fn shown(counter: &Counter, person: Person, permit: &str, problem: Option<
             })
             .collect(),
         in_use: last(|card| card.state == CardStage::HandedOver),
-        out_of_use: last(|card| matches!(card.state, CardStage::Ended(_))),
+        out_of_use,
         new_change: counter.office().new_change_id(),
         other_tiers: Tier::ALL
             .iter()
@@ -195,6 +227,23 @@ async fn shown(counter: &Counter, person: Person, permit: &str, problem: Option<
         frame,
     };
     Ok(answer::page(status, &page))
+}
+
+async fn out_of_use(counter: &Counter, card: &Card, permit: &PermitState) -> Result<OutOfUse, OfficeError> {
+    let office = counter.office();
+    let exposure = office.exposure(card).await?;
+    let scrap = office.scrap_of(card.serial).await?;
+    Ok(OutOfUse {
+        is_lost: card.state == CardStage::Ended(EndOfCard::Lost),
+        may_be_allowed: card.state == CardStage::Ended(EndOfCard::Returned)
+            && matches!(permit, PermitState::Active { .. }),
+        proposed_by: card.allow_proposed_by.as_ref().map(ToString::to_string),
+        may_be_destroyed: card.standing().destroyed().is_ok(),
+        is_set_aside: scrap.is_some_and(|scrap| *scrap.state() == ScrapState::Open),
+        denied_at: exposure.denied_at.map(minute),
+        number: card.number.clone(),
+        exposure,
+    })
 }
 
 fn card_shown(frame: &Frame, card: &Card) -> CardShown {
@@ -216,24 +265,43 @@ pub(crate) async fn card(
     let clerk = ChangeClerk::new(person.acting_as(StaffRole::ChangeClerk)?);
     let done = async {
         let office = counter.office();
-        let number: CardNumber = fields.text("card").parse()?;
+        let number: CardNumber = fields.text("card").parse().map_err(OfficeError::from)?;
         // A card of another permit is not changed from this page.
-        let id: PermitId = permit.parse()?;
+        let id: PermitId = permit.parse().map_err(OfficeError::from)?;
         if office.card(&number).await?.permit != id {
-            return Err(OfficeError::NotFound { what: "card" });
+            return Err(OfficeError::NotFound { what: "card" }.into());
         }
         match fields.text("what") {
-            "lost" => office.end_card(&number, EndOfCard::Lost, &clerk).await,
+            "lost" => match LossReport::read(fields.text("reporter"), fields.text("channel")) {
+                Some(report) => office.report_loss(&number, report, &clerk).await,
+                None => return Err(Problem::incomplete(failure::no_report())),
+            },
             "damaged" => office.end_card(&number, EndOfCard::Damaged, &clerk).await,
             "returned" => office.end_card(&number, EndOfCard::Returned, &clerk).await,
             "found" => office.found(&number, &clerk).await,
             "replace" => office.replace(&number, &clerk).await,
-            "destroyed" => office.destroy(&number, &clerk).await,
+            "allow" => office.propose_allowing(&number, &clerk).await,
+            "destroy" => {
+                let card = office.card(&number).await?;
+                let by = person.member.account.clone();
+                scraps::set_aside(&counter, &person, card.serial, reason_of(card.state), by).await?;
+                Ok(card)
+            }
             _ => Err(OfficeError::NotFound { what: "change" }),
         }
+        .map_err(Problem::from)
     };
     let done = done.await.map(|_| format!("/counter/permits/{permit}"));
     answer::after(done, |problem| shown(&counter, person, &permit, Some(problem))).await
+}
+
+/// Why a card that ended like this is destroyed.
+const fn reason_of(stage: CardStage) -> ScrapReason {
+    match stage {
+        CardStage::Ended(EndOfCard::Replaced) => ScrapReason::Replaced,
+        CardStage::Ended(EndOfCard::Damaged) => ScrapReason::Damaged,
+        _ => ScrapReason::Returned,
+    }
 }
 
 /// `POST /counter/permits/{permit}/changes`: `kind`, and for a tier which; by the facts on file.

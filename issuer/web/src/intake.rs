@@ -44,7 +44,7 @@ struct IntakePage {
 /// What is wrong with a field.
 pub(crate) struct Wrong {
     /// Id of the field on the page.
-    field: String,
+    pub(crate) field: String,
     pub(crate) label: String,
     pub(crate) what: String,
     pub(crate) action: String,
@@ -265,28 +265,17 @@ pub(crate) fn shown(
         code: code.to_owned(),
         word: frame.t(zh, en).to_owned(),
     };
-    // Codes first: typed on the keyboard they choose.
-    let numbered = |code: &str, zh: &str, en: &str| Choice {
-        code: code.to_owned(),
-        word: format!("{code} {}", frame.t(zh, en)),
-    };
     let today = office.clock().today();
     let page = IntakePage {
         sexes: [Sex::Male, Sex::Female]
             .iter()
-            .map(|sex| numbered(sex.code(), sex.zh(), sex.en()))
+            .map(|sex| numbered(&frame, sex.code(), sex.zh(), sex.en()))
             .collect(),
         nations: Nation::all()
-            .map(|nation| numbered(&nation.to_string(), nation.zh(), nation.en()))
+            .map(|nation| numbered(&frame, &nation.to_string(), nation.zh(), nation.en()))
             .collect(),
-        educations: Education::ALL
-            .iter()
-            .map(|of| numbered(of.code(), of.zh(), of.en()))
-            .collect(),
-        titles: Title::ALL
-            .iter()
-            .map(|of| word(of.code(), of.zh(), of.en()))
-            .collect(),
+        educations: educations(&frame),
+        titles: titles(&frame),
         tiers: Tier::ALL
             .iter()
             .map(|tier| {
@@ -305,6 +294,14 @@ pub(crate) fn shown(
         told,
     };
     answer::page(status, &page)
+}
+
+/// A code with its word: typed on the keyboard the code chooses.
+fn numbered(frame: &Frame, code: &str, zh: &str, en: &str) -> Choice {
+    Choice {
+        code: code.to_owned(),
+        word: format!("{code} {}", frame.t(zh, en)),
+    }
 }
 
 /// Districts whose residents the office serves now.
@@ -349,6 +346,21 @@ pub(crate) fn papers(frame: &Frame) -> Vec<Papers> {
             .collect(),
     });
     papers.collect()
+}
+
+pub(crate) fn educations(frame: &Frame) -> Vec<Choice> {
+    let all = Education::ALL.iter();
+    all.map(|of| numbered(frame, of.code(), of.zh(), of.en()))
+        .collect()
+}
+
+pub(crate) fn titles(frame: &Frame) -> Vec<Choice> {
+    let all = Title::ALL.iter();
+    all.map(|of| Choice {
+        code: of.code().to_owned(),
+        word: frame.t(of.zh(), of.en()).to_owned(),
+    })
+    .collect()
 }
 
 /// The page's field of an error: a paper by its kind, where the file has a number.

@@ -9,6 +9,7 @@
 //! itself (whoever runs the pages lends a [`Desk`]).
 
 mod accounts;
+mod allow;
 mod answer;
 mod assets;
 mod authenticator;
@@ -26,6 +27,8 @@ mod doctor;
 mod enrolment;
 mod evaluations;
 mod everybody;
+mod faces;
+mod facts;
 mod failure;
 mod form;
 mod frame;
@@ -33,6 +36,7 @@ mod holder;
 mod intake;
 mod kept_list;
 mod lists;
+mod load;
 mod notice;
 mod order;
 mod paper;
@@ -42,13 +46,17 @@ mod proof;
 mod public;
 mod roles;
 mod routes;
+mod scraps;
+mod settlement;
 mod sign_in;
 mod stands;
 mod status;
+mod stock;
 mod terminals;
 mod tries;
+mod uncollected;
 mod whence;
 
 pub use counter::Counter;
-pub use desk::{AtReader, Desk, Written};
+pub use desk::{AtReader, Desk, FacesHere, OrderHere, PurseSeen, Written};
 pub use public::Public;

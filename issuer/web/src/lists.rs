@@ -6,14 +6,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use issuer_office::work::{Waiting, WorkList};
 use jiff::civil::Date;
-use permit_domain::{ChangeState, tier_words};
+use permit_domain::tier_words;
 
+use crate::allow;
 use crate::answer::{self, Answer, Refused};
 use crate::counter::Counter;
 use crate::failure;
 use crate::frame::Frame;
 use crate::person::Person;
-use crate::stands::{Deadline, kind_words, masked, order_words};
+use crate::scraps;
+use crate::stands::{Deadline, card_words, kind_words, masked, order_words};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -57,7 +59,11 @@ pub(crate) async fn list(State(counter): State<Counter>, person: Person, Path(na
     let Some(list) = WorkList::ALL.into_iter().find(|list| list.name() == name) else {
         return Err(nowhere(person).await);
     };
-    person.acting_as(list.role())?;
+    person.acting_as_any(list.roles())?;
+    // What is set aside is nobody's case.
+    if list == WorkList::Destroy {
+        return Ok(answer::to(scraps::ADDRESS));
+    }
     let office = counter.office();
     let waiting = office.work(list).await;
     let waiting = waiting.map_err(|error| person.refused(error))?;
@@ -77,10 +83,11 @@ pub(crate) async fn list(State(counter): State<Counter>, person: Person, Path(na
 fn row(frame: &Frame, case: &Waiting, today: Date) -> Row {
     let order = case.order.as_ref();
     Row {
-        address: match (order, &case.change) {
-            (Some(order), _) => format!("/counter/orders/{}", order.id()),
-            (None, Some(change)) => format!("/counter/changes/{}", change.id()),
-            (None, None) => format!("/counter/cases/{}", case.application),
+        address: match (order, &case.change, &case.card) {
+            (Some(order), _, _) => format!("/counter/orders/{}", order.id()),
+            (None, Some(change), _) => format!("/counter/changes/{}", change.id()),
+            (None, None, Some(card)) => allow::address(&card.number),
+            (None, None, None) => format!("/counter/cases/{}", case.application),
         },
         name: case.applicant.name.to_string(),
         number: masked(case.applicant.citizen_number.as_str()),
@@ -93,15 +100,12 @@ fn row(frame: &Frame, case: &Waiting, today: Date) -> Row {
         ),
         accepted_on: case.accepted_on.map(|day| day.to_string()).unwrap_or_default(),
         clock: Deadline::of(case.issue_by, today),
-        state: match (order, &case.change) {
-            (Some(order), _) => Some(order_words(frame, order.state())),
-            (None, Some(change)) => Some(kind_words(frame, change.kind())),
-            (None, None) => None,
+        state: match (order, &case.change, &case.card) {
+            (Some(order), _, _) => Some(order_words(frame, order.state())),
+            (None, Some(change), _) => Some(kind_words(frame, change.kind())),
+            (None, None, Some(card)) => Some(card_words(frame, card.state)),
+            (None, None, None) => None,
         },
-        in_doubt: order.is_some_and(|order| order.state().in_doubt())
-            || case
-                .change
-                .as_ref()
-                .is_some_and(|change| matches!(change.state(), ChangeState::Writing)),
+        in_doubt: case.in_doubt(),
     }
 }

@@ -7,7 +7,11 @@ use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use issuer_production::HolderChecked;
-use permit_domain::{HandOverClerk, Maker, Order, OrderId, PermitId, Producer, Step};
+use jiff::Timestamp;
+use permit_domain::{
+    Agent, AgentDocument, HandOverClerk, Maker, Order, OrderId, OrderState, PermitId, Producer, ScrapReason,
+    Step,
+};
 use program_contract::Failure;
 
 use crate::answer::{self, Answer, Problem, Refused, Told};
@@ -18,10 +22,11 @@ use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
-use crate::stands::{minute, order_words};
+use crate::stands::{card_words, document_words, minute, order_words, reason_words};
 
 #[derive(Template)]
 #[template(path = "order.html")]
+#[expect(clippy::struct_excessive_bools, reason = "a button each")]
 struct OrderPage {
     frame: Frame,
     order: Order,
@@ -35,8 +40,19 @@ struct OrderPage {
     lives: bool,
     /// Who makes cards here: the person at the page, a worker, or nobody.
     makes: Makes,
+    can_make: bool,
     can_hand_over: bool,
-    can_give_up: bool,
+    can_reject: bool,
+    /// Whether chip, records and faces were read back and were as ordered.
+    is_verified: bool,
+    /// Whether the faces can be seen here.
+    has_faces: bool,
+    /// The card that this one takes the place of, and where it stands.
+    old_card: Option<(String, &'static str)>,
+    /// Who fetches it in the holder's name, as it was entered.
+    agent: Option<Agent>,
+    /// Why a card is rejected.
+    reasons: Vec<(&'static str, &'static str)>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -46,12 +62,21 @@ enum Makes {
     Nobody,
 }
 
+impl OrderPage {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates lend what they have")]
+    fn document(&self, document: &AgentDocument) -> &'static str {
+        document_words(&self.frame, *document)
+    }
+}
+
 struct StepShown {
     name: &'static str,
     /// `done`, `doing`, `to-do`.
     stands: &'static str,
     at: String,
     by: String,
+    /// Seconds since the step before it, where a machine did both.
+    took: Option<String>,
 }
 
 /// `POST /counter/cases/{application}/order`.
@@ -81,6 +106,12 @@ pub(crate) async fn page(
     Path(order): Path<String>,
 ) -> Answer {
     shown(&counter, person, &order, None).await
+}
+
+/// How long it took, seconds with a decimal.
+fn seconds(from: Timestamp, to: Timestamp) -> String {
+    let millis = to.duration_since(from).as_millis();
+    format!("{}.{}", millis / 1000, (millis % 1000) / 100)
 }
 
 /// The address of an order.
@@ -113,8 +144,14 @@ async fn make_page(
     let steps = STEPS
         .into_iter()
         .map(|(step, state, zh, en)| {
-            let done = records.iter().rfind(|record| record.step == state);
+            let place = records.iter().rposition(|record| record.step == state);
+            let done = place.and_then(|place| records.get(place));
+            let before = place.and_then(|place| records.get(place.checked_sub(1)?));
             StepShown {
+                took: done
+                    .zip(before)
+                    .filter(|_| !matches!(step, Step::Allocate))
+                    .map(|(done, before)| seconds(before.finished_at, done.finished_at)),
                 name: frame.t(zh, en),
                 stands: match (done, next == Some(step)) {
                     (Some(_), _) => "done",
@@ -147,7 +184,20 @@ async fn make_page(
             && counter.desk().is_some()
             && person.may(StaffRole::HandOverClerk)
             && !producer,
-        can_give_up: unmade && person.may(StaffRole::Producer),
+        can_reject: order.clone().give_up().is_ok() && person.may(StaffRole::Producer),
+        is_verified: records.iter().any(|record| record.step == "VERIFIED"),
+        has_faces: counter.desk().is_some() && !matches!(order.state(), OrderState::GivenUp { .. }),
+        old_card: office
+            .old_card(&order)
+            .await?
+            .map(|card| (card.number.to_string(), card_words(&frame, card.state))),
+        agent: office.agent_of(order.id()).await?,
+        can_make: unmade && person.may(StaffRole::Producer),
+        reasons: ScrapReason::OF_PRODUCTION
+            .iter()
+            .filter(|reason| **reason != ScrapReason::NotCollected)
+            .map(|reason| (reason.name(), reason_words(&frame, *reason)))
+            .collect(),
         application: application.application.id().to_string(),
         frame,
         order,
@@ -207,33 +257,92 @@ pub(crate) async fn hand_over(
 ) -> Answer {
     let clerk = HandOverClerk::new(person.acting_as(StaffRole::HandOverClerk)?);
     let id: OrderId = person.named(&order)?;
-    let holder = match fields.text("checked") {
-        "holder" => HolderChecked::Holder,
-        "agent" => HolderChecked::Agent,
-        _ => {
-            let problem = Problem::incomplete(failure::nobody_checked());
-            return shown(&counter, person, &order, Some(problem)).await;
-        }
-    };
-    let Some(work) = counter.desk().map(|desk| desk.hand_over(id, clerk, holder)) else {
+    let Some(desk) = counter.desk() else {
         return Err(no_reader(person.frame));
     };
-    let done = match finished(&counter, id, work).await {
-        None | Some(Ok(_)) => Ok(address(id)),
-        Some(Err(failure)) => Err(failure),
+    let office = counter.office();
+    let handed = async {
+        let holder = checked(&fields)?;
+        let order = office.order_status(id).await?;
+        let is_over = matches!(order.state(), OrderState::HandedOver { .. });
+        let old = office.old_card(&order).await?;
+        let given_back = match (old, fields.text("old_card")) {
+            (None, _) => None,
+            (Some(_), "given-back") => Some(true),
+            (Some(_), "absent") => Some(false),
+            (Some(_), _) => return Err(Problem::incomplete(failure::no_old_card())),
+        };
+        let holder = match holder {
+            None => HolderChecked::Holder,
+            // Handed over already: the same again answers the same.
+            Some(agent) => {
+                if !is_over {
+                    office.keep_agent(id, &agent, &clerk).await?;
+                }
+                HolderChecked::Agent
+            }
+        };
+        let work = desk.hand_over(id, clerk.clone(), holder);
+        if let Some(Err(failure)) = finished(&counter, id, work).await {
+            return Err(failure.into());
+        }
+        if let Some(given_back) = given_back {
+            office.old_card_was_given_back(id, given_back, &clerk).await?;
+        }
+        Ok::<_, Problem>(address(id))
     };
+    let done = handed.await;
     answer::after(done, |problem| shown(&counter, person, &order, Some(problem))).await
 }
 
-/// `POST /counter/orders/{order}/give-up`.
-pub(crate) async fn give_up(
+/// Whom the clerk checked: the holder (`None`), or an agent by name and kind of document.
+fn checked(fields: &Fields) -> Result<Option<Agent>, Problem> {
+    match fields.text("checked") {
+        "holder" => Ok(None),
+        "agent" => {
+            let (name, document) = (fields.text("agent_name"), fields.text("agent_document"));
+            if name.is_empty() || document.is_empty() {
+                return Err(Problem::incomplete(failure::no_agent()));
+            }
+            let read = |error: permit_domain::Error| Problem::incomplete(OfficeError::from(error).into());
+            Ok(Some(Agent {
+                name: name.parse().map_err(read)?,
+                document: document.parse().map_err(read)?,
+            }))
+        }
+        _ => Err(Problem::incomplete(failure::nobody_checked())),
+    }
+}
+
+/// `POST /counter/orders/{order}/reject`: for a `reason`, which an order without a card does not need. Its card is set aside.
+pub(crate) async fn reject(
     State(counter): State<Counter>,
     person: Person,
     Path(order): Path<String>,
+    fields: Fields,
 ) -> Answer {
-    let producer = Producer::new(person.acting_as(StaffRole::Producer)?);
-    let given_up = async { counter.office().give_up(order.parse()?, &producer).await };
-    let done = given_up.await.map(|order| address(order.id()));
+    let reason = fields.text("reason").parse::<ScrapReason>().ok();
+    let roles = match reason {
+        // Who keeps the shelf takes a card back from it.
+        Some(ScrapReason::NotCollected) => [StaffRole::HandOverClerk],
+        _ => [StaffRole::Producer],
+    };
+    let by = person.acting_as_any(&roles)?;
+    let rejected = async {
+        let office = counter.office();
+        let id: OrderId = order.parse().map_err(OfficeError::from)?;
+        match reason {
+            Some(ScrapReason::NotCollected) => Ok(office
+                .reject(id, ScrapReason::NotCollected, &HandOverClerk::new(by))
+                .await?),
+            Some(reason) => Ok(office.reject(id, reason, &Producer::new(by)).await?),
+            None if office.order_status(id).await?.state().card().is_none() => {
+                Ok(office.give_up(id, &Producer::new(by)).await?)
+            }
+            None => Err(Problem::incomplete(failure::no_reason())),
+        }
+    };
+    let done = rejected.await.map(|order| address(order.id()));
     answer::after(done, |problem| shown(&counter, person, &order, Some(problem))).await
 }
 

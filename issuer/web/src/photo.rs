@@ -54,7 +54,7 @@ pub(crate) async fn take(
 }
 
 /// The bytes of the field `file`; nothing where it is empty or too large.
-async fn file_of(mut form: Multipart) -> Option<Bytes> {
+pub(crate) async fn file_of(mut form: Multipart) -> Option<Bytes> {
     while let Ok(Some(field)) = form.next_field().await {
         if field.name() == Some("file") {
             return field.bytes().await.ok().filter(|bytes| !bytes.is_empty());

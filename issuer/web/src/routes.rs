@@ -12,8 +12,9 @@ use axum::routing::{any, get, post};
 use crate::counter::Counter;
 use crate::form::FORM_LIMIT;
 use crate::{
-    accounts, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations,
-    holder, intake, lists, notice, order, paper, person, photo, proof, sign_in, status, terminals,
+    accounts, allow, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations,
+    faces, facts, holder, intake, lists, load, notice, order, paper, person, photo, proof, scraps,
+    settlement, sign_in, status, stock, terminals, uncollected,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
@@ -27,6 +28,7 @@ impl Counter {
     pub fn router(self) -> Router {
         let with_photos = Router::new()
             .route("/counter/cases/{application}/photos", post(photo::take))
+            .route("/counter/permits/{permit}/photos", post(facts::take_photo))
             .layer(DefaultBodyLimit::max(PHOTO_LIMIT));
         // What is not easily taken back asks for a proof that the person is there.
         let with_proof = Router::new()
@@ -39,7 +41,8 @@ impl Counter {
             .route("/counter/accounts/recoveries/confirm", post(accounts::confirm))
             .route("/counter/permits/{permit}/card", post(holder::card))
             .route("/counter/permits/{permit}/changes", post(holder::propose))
-            .route("/counter/orders/{order}/give-up", post(order::give_up))
+            .route("/counter/scraps/{serial}/destroyed", post(scraps::destroyed))
+            .route("/counter/orders/{order}/reject", post(order::reject))
             .route_layer(axum::middleware::from_fn_with_state(
                 self.clone(),
                 proof::of_presence,
@@ -67,11 +70,33 @@ impl Counter {
             )
             .route("/counter/holders", get(holder::search).post(holder::look_up))
             .route("/counter/permits/{permit}", get(holder::page))
+            .route(
+                "/counter/permits/{permit}/facts/{kind}",
+                get(facts::page).post(facts::propose),
+            )
+            .route("/counter/permits/{permit}/load", get(load::page).post(load::load))
+            .route("/counter/permits/{permit}/purse", post(load::see))
+            .route("/counter/cards/{card}/allow", get(allow::page).post(allow::allow))
+            .route("/counter/scraps", get(scraps::page).post(scraps::set_blank_aside))
+            .route("/counter/scraps/{serial}/put-back", post(scraps::put_back))
+            .route("/counter/stock", get(stock::page))
+            .route("/counter/stock/received", post(stock::receive))
+            .route("/counter/stock/counted", post(stock::count))
+            .route("/counter/stock/recalled", post(stock::recall))
+            .route("/counter/uncollected", get(uncollected::page))
+            .route("/counter/uncollected/{order}/notice", post(uncollected::notice))
+            .route("/counter/settlement", get(settlement::terminals))
+            .route("/counter/settlement/{tid}", get(settlement::report))
             .route("/counter/changes/{change}", get(change::page))
             .route("/counter/changes/{change}/sign-off", post(change::sign_off))
+            .route("/counter/changes/{change}/receipt", get(load::receipt))
             .route("/counter/changes/{change}/write", post(change::write))
             .route("/counter/changes/{change}/give-up", post(change::give_up))
+            .route("/counter/orders/here", post(faces::here))
             .route("/counter/orders/{order}", get(order::page))
+            .route("/counter/orders/{order}/faces", get(faces::page))
+            .route("/counter/orders/{order}/front.png", get(faces::front))
+            .route("/counter/orders/{order}/back.png", get(faces::back))
             .route("/counter/orders/{order}/make", post(order::make))
             .route("/counter/orders/{order}/hand-over", post(order::hand_over))
             .route("/counter/accounts", get(accounts::page))

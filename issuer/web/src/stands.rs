@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use permit_domain::{
-    ApplicationState, CardStage, ChangeKind, ChangeState, Denial, EndOfCard, OrderState, PermitState,
+    AgentDocument, ApplicationState, CardStage, ChangeKind, ChangeState, Chip, Denial, EndOfCard, OrderState,
+    PermitState, ScrapReason,
 };
 use program_contract::day;
 
@@ -109,6 +110,48 @@ pub(crate) fn card_words(frame: &Frame, state: CardStage) -> &'static str {
         CardStage::Ended(EndOfCard::Confiscated) => frame.t("已收缴", "confiscated"),
         CardStage::Ended(EndOfCard::Replaced) => frame.t("已换领", "replaced"),
         CardStage::Destroyed => frame.t("已销毁", "destroyed"),
+    }
+}
+
+/// Why something is destroyed, in words.
+pub(crate) fn reason_words(frame: &Frame, reason: ScrapReason) -> &'static str {
+    match reason {
+        ScrapReason::Chip => frame.t("芯片不可用", "the chip does not work"),
+        ScrapReason::Print => frame.t("卡面印坏", "the print is spoilt"),
+        ScrapReason::Mismatch => frame.t(
+            "芯片、卡面与记录不符（疑似调换）",
+            "chip, print and record do not agree: it may be swapped",
+        ),
+        ScrapReason::Damaged => frame.t("使用中损坏", "damaged in use"),
+        ScrapReason::Returned => frame.t("交回", "given back"),
+        ScrapReason::Replaced => frame.t("已换领新卡", "replaced"),
+        ScrapReason::NotCollected => frame.t("逾期未领", "not fetched"),
+        ScrapReason::Recalled => frame.t("厂商召回", "called back by its maker"),
+        ScrapReason::Missing => frame.t("盘点查无，核销", "missing at a count: written off"),
+    }
+}
+
+/// What an agent showed, in words.
+pub(crate) fn document_words(frame: &Frame, document: AgentDocument) -> &'static str {
+    match document {
+        AgentDocument::IdentityCard => frame.t("居民身份证", "identity card"),
+        AgentDocument::RegionPermit => frame.t(
+            "港澳台居民居住证",
+            "residence permit of Hong Kong, Macao or Taiwan",
+        ),
+        AgentDocument::Passport => frame.t("护照", "passport"),
+        AgentDocument::ForeignerCard => {
+            frame.t("外国人永久居留身份证", "foreigner's permanent residence card")
+        }
+    }
+}
+
+/// A chip of a card in words.
+pub(crate) fn chip_words(frame: &Frame, chip: Chip) -> &'static str {
+    match chip {
+        Chip::Open => frame.t("正常", "open"),
+        Chip::Blocked => frame.t("已锁定", "blocked"),
+        Chip::Terminated => frame.t("已终止", "terminated"),
     }
 }
 

@@ -163,6 +163,9 @@ pub struct TerminalInfo {
     pub enrolled_until: Option<Date>,
 }
 
+/// Days that a terminal may use the deny lists of its bundle: after so many days none takes a card that was denied before.
+pub const DENY_LIST_DAYS: u16 = 30;
+
 /// Request for a signed deny list (card specification, chapter 08).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DenyListRequest {

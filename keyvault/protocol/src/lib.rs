@@ -38,8 +38,8 @@ mod wire;
 pub use card_applet_spec::codes::{CardState, Domain, Region, Role, Serial, Tier};
 
 pub use bundle::{
-    BundleKind, BundleRequest, DenyListRequest, ExportBundle, ExportDenyList, LotRequest, MAX_BUNDLE_REGIONS,
-    MAX_LOT_CARDS, RevokeTerminal, TerminalEnrolment, TerminalInfo, Terminals,
+    BundleKind, BundleRequest, DENY_LIST_DAYS, DenyListRequest, ExportBundle, ExportDenyList, LotRequest,
+    MAX_BUNDLE_REGIONS, MAX_LOT_CARDS, RevokeTerminal, TerminalEnrolment, TerminalInfo, Terminals,
 };
 pub use caller::{CallerEntry, Callers, ENROLLED_KINDS, Enrolment, LoweredCeiling, SuspendCaller};
 pub use card::{

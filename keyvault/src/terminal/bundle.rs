@@ -10,7 +10,7 @@ use card_applet_spec::crypto::{PublicKey, sha256};
 use card_applet_spec::date::Date;
 use card_applet_spec::sealed_box;
 use jiff::{Timestamp, civil};
-use keyvault_protocol::{BundleKind, BundleRequest, Counted, PointBytes};
+use keyvault_protocol::{BundleKind, BundleRequest, Counted, DENY_LIST_DAYS, PointBytes};
 use zeroize::Zeroizing;
 
 use crate::audit::journal::Event;
@@ -29,9 +29,6 @@ const MAX_BUNDLE_DAYS: u32 = 366;
 
 /// Most bytes of a bundle: what one answer of the vault holds.
 const MAX_BUNDLE: usize = 7 * 1024 * 1024;
-
-/// Days that a terminal may use a deny list.
-const DENY_LIST_DAYS: u16 = 30;
 
 /// Makes a terminal's bundle.
 pub(crate) async fn export_bundle(

@@ -325,7 +325,9 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         Stock {
             in_stock: 3,
             allocated: 0,
-            recalled: 0
+            recalled: 0,
+            set_aside: 0,
+            scrapped: 0
         }
     );
 
@@ -378,7 +380,9 @@ async fn blanks_enter_the_stock_once_and_leave_it_once(#[case] engine: Engine) {
         Stock {
             in_stock: 0,
             allocated: 1,
-            recalled: 2
+            recalled: 2,
+            set_aside: 0,
+            scrapped: 0
         }
     );
 }

@@ -477,8 +477,17 @@ impl Ledger {
         Self::service_over(self.store.clone())
     }
 
+    /// As [`Ledger::service`], at another moment.
+    pub(crate) fn service_at(&self, at: Timestamp) -> Office {
+        Self::service_over_at(self.store.clone(), at)
+    }
+
     /// As [`Ledger::service`], over other connections.
     pub(crate) fn service_over(store: Store) -> Office {
+        Self::service_over_at(store, at())
+    }
+
+    fn service_over_at(store: Store, at: Timestamp) -> Office {
         let nobody = || {
             Dialer::new("nobody", || async {
                 Err(std::io::ErrorKind::ConnectionRefused.into())
@@ -496,7 +505,7 @@ impl Ledger {
                 settlement: None,
             },
             nobody(),
-            Clock::fixed(at()),
+            Clock::fixed(at),
             Random::new(StdRng::seed_from_u64(1)),
         )
     }

@@ -17,5 +17,6 @@ mod reads;
 mod slips;
 #[path = "../../../store/tests/store/stages.rs"]
 mod stages;
+mod stock;
 mod vault_seen;
 mod work;

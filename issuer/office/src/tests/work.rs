@@ -1,11 +1,13 @@
 //! Lists of work and holders at the counter, on both engines: what is counted is what is listed, wherever a case stands.
 
-use permit_domain::PermitId;
+use permit_domain::{EndOfCard, PermitId};
 use rstest::rstest;
 
-use super::ledger::Ledger;
+use super::ledger::{Book as _, Ledger};
 use super::people::{Engine, at, li_na, n, somebody, staff};
+use super::reads::Reads as _;
 use crate::holder::{Brought, LookUp};
+use crate::loss::LossReport;
 use crate::work::WorkList;
 
 #[rstest]
@@ -31,6 +33,9 @@ async fn each_case_waits_in_the_list_of_whose_turn_it_is_and_is_counted_there(#[
         (WorkList::HandOver, 1),
         (WorkList::SignChange, 0),
         (WorkList::WriteChange, 0),
+        (WorkList::InDoubt, 0),
+        (WorkList::AllowCard, 0),
+        (WorkList::Destroy, 0),
     ];
     assert_eq!(office.waiting().await.unwrap(), expected);
     for (list, count) in expected {
@@ -45,6 +50,73 @@ async fn each_case_waits_in_the_list_of_whose_turn_it_is_and_is_counted_there(#[
             );
         }
     }
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_card_in_doubt_and_one_to_allow_again_wait_where_their_people_look(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let order = ledger.allocated(&somebody(1), 1).await;
+    let encoding = order.begin_encoding().unwrap();
+    let encoding = ledger.store.advance_order(encoding, "{}", at()).await.unwrap();
+    let handing = ledger.verified(&somebody(2), 2).await;
+    let handing = handing.begin_hand_over("chen".parse().unwrap()).unwrap();
+    ledger.store.advance_order(handing, "{}", at()).await.unwrap();
+    let count = async |list| {
+        let all = office.waiting().await.unwrap();
+        all.into_iter().find(|(of, _)| *of == list).unwrap().1
+    };
+    assert_eq!(count(WorkList::InDoubt).await, 2);
+    // Each stands in the list of its step too.
+    assert_eq!(count(WorkList::Production).await, 1);
+    assert_eq!(count(WorkList::HandOver).await, 1);
+    let doubtful = office.work(WorkList::InDoubt).await.unwrap();
+    assert_eq!(doubtful.len(), 2);
+    assert!(doubtful.iter().all(crate::work::Waiting::in_doubt));
+    assert_eq!(doubtful[0].order.as_ref().unwrap().id(), encoding.id());
+
+    let used = ledger.handed_over(&somebody(3), 3).await;
+    let number = used.state().card().unwrap().number.clone();
+    let clerk = "ma".parse().unwrap();
+    // The vault is away: the ledger has it, and says so.
+    for how in [EndOfCard::Lost, EndOfCard::Returned] {
+        let error = office.end_card(&number, how, &clerk).await.unwrap_err();
+        assert_eq!(error.code(), "DENIAL_WANTED");
+    }
+    assert_eq!(count(WorkList::AllowCard).await, 0);
+    office.propose_allowing(&number, &clerk).await.unwrap();
+    assert_eq!(count(WorkList::AllowCard).await, 1);
+    let waiting = office.work(WorkList::AllowCard).await.unwrap();
+    assert_eq!(waiting[0].card.as_ref().unwrap().number, number);
+    assert_eq!(waiting[0].applicant.citizen_number, somebody(3).citizen_number);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_loss_that_somebody_else_reports_says_so_in_the_ledger_and_names_nobody(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let order = ledger.handed_over(&li_na(), 1).await;
+    let number = order.state().card().unwrap().number.clone();
+    let report = LossReport::read("OTHER", "TELEPHONE").unwrap();
+    assert_eq!(LossReport::read("OTHER", ""), None);
+    let error = office
+        .report_loss(&number, report, &"ma".parse().unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "DENIAL_WANTED");
+    let entries = ledger.store.ledger_of(number.as_str()).await.unwrap();
+    let lost = entries.iter().find(|entry| entry.action == "card LOST").unwrap();
+    assert_eq!(lost.detail, r#"{"reported_by":"OTHER","channel":"TELEPHONE"}"#);
+    // Before the vault confirmed it nobody knows from when lists have it.
+    let card = office.card(&number).await.unwrap();
+    let exposure = office.exposure(&card).await.unwrap();
+    assert_eq!((exposure.denied_at, exposure.until), (None, None));
 }
 
 #[rstest]
