@@ -53,6 +53,7 @@ impl Office {
             }
         };
         let (_, appended) = tx.update_application(filed.accept(today)?).await?;
+        tx.delete_draft(id).await?;
         let case = on_file::application(&mut tx, id).await?;
         tx.commit(appended).await?;
         Ok(case)

@@ -16,6 +16,7 @@ pub mod connection;
 pub mod counters;
 pub mod dashboard;
 mod decision;
+pub mod drafts;
 mod ended;
 pub mod error;
 pub mod evaluation;

@@ -129,6 +129,7 @@ impl Office {
             // Whoever was invited proved nothing but to have the invitation.
             proved_at: matches!(opened_by, OpenedBy::Sample | OpenedBy::Authenticator).then_some(now),
         };
+        tx.delete_drafts_before(self.drafts_since()?).await?;
         tx.insert_session(Digest::of(secret.as_bytes()), &session).await?;
         Ok(SignedIn {
             secret,
@@ -156,6 +157,19 @@ impl Office {
     /// [`OfficeError::SessionEnded`], also for a session of a command line; [`OfficeError::Staff`] when its token ended before it.
     pub async fn at_page(&self, staff: &Staff, secret: &str) -> Result<AtPage, OfficeError> {
         let (session, member) = self.session(staff, secret).await?;
+        self.at(&session, member)
+    }
+
+    /// As [`Self::at_page`], for a page that follows by itself: it is no use of the session.
+    ///
+    /// # Errors
+    /// As [`Self::at_page`].
+    pub async fn follows(&self, staff: &Staff, secret: &str) -> Result<AtPage, OfficeError> {
+        let (session, member) = self.standing(staff, secret).await?;
+        self.at(&session, member)
+    }
+
+    fn at(&self, session: &Session, member: Member) -> Result<AtPage, OfficeError> {
         if session.opened_by == OpenedBy::Command {
             return Err(OfficeError::SessionEnded);
         }
@@ -175,9 +189,18 @@ impl Office {
         staff: &Staff,
         secret: &str,
     ) -> Result<(Session, Member), OfficeError> {
+        let (session, member) = self.standing(staff, secret).await?;
+        if self.clock().now().duration_since(session.seen_at) >= SEEN_EVERY {
+            // A ledger that takes no write is told by the work itself; the session ends a little earlier then.
+            let _ = self.saw(Digest::of(secret.as_bytes())).await;
+        }
+        Ok((session, member))
+    }
+
+    /// A session that goes on, and its member.
+    async fn standing(&self, staff: &Staff, secret: &str) -> Result<(Session, Member), OfficeError> {
         let (now, today) = (self.clock().now(), self.clock().today());
-        let digest = Digest::of(secret.as_bytes());
-        let session = self.read().await?.session(digest).await?;
+        let session = self.read().await?.session(Digest::of(secret.as_bytes())).await?;
         // A clock that went back does not make a session longer.
         let session = session
             .filter(|session| session.since <= now && now < session.until)
@@ -186,10 +209,6 @@ impl Office {
         let member = staff.owner_of_digest(&session.token_sha256, today)?;
         if member.account != session.account {
             return Err(OfficeError::SessionEnded);
-        }
-        if now.duration_since(session.seen_at) >= SEEN_EVERY {
-            // A ledger that takes no write is told by the work itself; the session ends a little earlier then.
-            let _ = self.saw(digest).await;
         }
         Ok((session, member.clone()))
     }

@@ -164,6 +164,14 @@ impl Office {
             .collect())
     }
 
+    /// How many entries the ledger has: another number when anything moved.
+    ///
+    /// # Errors
+    /// The ledger's.
+    pub async fn entries(&self) -> Result<i64, OfficeError> {
+        Ok(self.read().await?.entries().await?)
+    }
+
     /// The cases of a list that wait longest, at most 50.
     ///
     /// # Errors

@@ -83,6 +83,15 @@ impl TryFrom<Row> for LedgerEntry {
 const PAGE: i64 = 1000;
 
 impl Snapshot {
+    /// How many entries the ledger has.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn entries(&mut self) -> Result<i64, Error> {
+        const SEQ: &str = "SELECT seq FROM ledger_head WHERE id = 1";
+        on_engine!(self, |c| sqlx::query_scalar(SEQ).fetch_one(c))
+    }
+
     /// The entries after `seq`, oldest first, at most `limit`.
     ///
     /// # Errors

@@ -221,8 +221,8 @@ impl Transaction {
     }
 
     /// Makes durable what has no entry on purpose: what a card spent, that a copied card was denied, which updates the vault
-    /// sealed and which are on their cards, what a client's key stood for, how far the vault had come, that a session was used, and the key
-    /// of challenges. When that was learnt, and from whom, is not kept.
+    /// sealed and which are on their cards, what a client's key stood for, how far the vault had come, that a session was used, the key
+    /// of challenges, and what a person at the pages has for themselves. When that was learnt, and from whom, is not kept.
     ///
     /// # Errors
     /// As [`Transaction::commit`]; [`Error::Refused`] when an entry was appended, which would stand in the ledger without

@@ -1,6 +1,6 @@
 //! A clerk's browser at the real pages: Chromium, driven from Node by the walk in `issuer/web/browser/`. By keyboard alone a card goes from
 //! the sign-in to its holder's hand; axe-core looks at every page, and what breaks the pages' own security policy fails. Left out: the
-//! longer walks and the pictures, which are in `make e2e`.
+//! longer walks, which are in `make e2e`, and pictures, unless `YZT_PICTURES` names a folder for them.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -40,6 +40,10 @@ async fn walked(town: &Town, walk: &str, arguments: &[(&str, &str)]) -> String {
         .current_dir(PACKAGES)
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    // For whoever changes the style.
+    if let Some(folder) = std::env::var_os("YZT_PICTURES") {
+        node.arg("--pictures").arg(folder);
+    }
     for (name, value) in arguments {
         node.arg(name).arg(value.replace("COUNTER", &counter));
     }

@@ -181,10 +181,7 @@ impl Town {
 
     /// A browser at which somebody chose a sample member of staff.
     pub(crate) async fn browser(&self, account: &str) -> Browser<'_> {
-        let browser = Browser {
-            town: self,
-            cookie: Mutex::default(),
-        };
+        let browser = self.stranger();
         let page = browser
             .post("/counter/sign-in", &[("account", account), ("next", "/counter")])
             .await;
@@ -627,10 +624,7 @@ async fn nobody_does_another_roles_work_and_no_other_site_does_anything() {
     }
 
     // Nobody is signed in: a page comes back after the sign-in, a form does nothing.
-    let nobody = Browser {
-        town: &town,
-        cookie: Mutex::default(),
-    };
+    let nobody = town.stranger();
     assert_eq!(
         nobody.get(&case).await.to(),
         format!("/counter/sign-in?next={case}")
@@ -695,4 +689,195 @@ pub(crate) async fn confirm_photo(colleague: &Browser<'_>, case: &str) {
         .post(&format!("{picture}/confirm"), &warnings)
         .await
         .to();
+}
+
+#[tokio::test]
+async fn how_somebody_sees_the_pages_goes_with_them_into_every_browser() {
+    let town = Town::new().await;
+    let liu = town.browser("liu").await;
+    for wish in [("language", "en"), ("letters", "large"), ("contrast", "high")] {
+        let set = liu
+            .post("/counter/view", &[wish, ("next", "/counter/intake")])
+            .await;
+        assert_eq!(set.to(), "/counter/intake");
+        assert!(
+            !set.headers.contains_key(header::SET_COOKIE),
+            "a cookie is for nobody"
+        );
+    }
+    let again = town.browser("liu").await.get("/counter").await;
+    assert!(
+        again.has("<html lang=\"en\" class=\"large contrast\">"),
+        "{}",
+        again.text
+    );
+    // The next at the same counter sees what they want themselves; nobody, what this browser has.
+    assert!(
+        town.browser("sun")
+            .await
+            .get("/counter")
+            .await
+            .has("<html lang=\"zh-CN\" class=\"\">")
+    );
+    let nobody = town.stranger();
+    nobody.post("/counter/view", &[("language", "en")]).await.to();
+    assert!(nobody.get("/counter/sign-in").await.has("<html lang=\"en\""));
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_filed_is_there_again_for_its_clerk_alone_and_two_windows_are_told() {
+    let town = Town::new().await;
+    let liu = town.browser("liu").await;
+    let id = liu.get("/counter/intake").await.hidden("id");
+    let draft = format!("/counter/intake?draft={id}");
+    let save = async |browser: &Browser<'_>, more: &[(&str, &str)]| {
+        let mut fields = vec![("id", id.as_str()), ("evidence", "ID_CARD")];
+        fields.extend_from_slice(more);
+        browser.post("/counter/intake/draft", &fields).await
+    };
+    // By its button, without a script.
+    assert_eq!(save(&liu, &[("draft", "0"), ("name", "周敏")]).await.to(), draft);
+    // By the script: the part of the page alone.
+    let part = save(
+        &liu,
+        &[("draft", "1"), ("name", "周敏"), ("sex", "2"), ("quiet", "yes")],
+    )
+    .await;
+    assert!(part.has("草稿已保存") && !part.has("<html"), "{}", part.text);
+    assert_eq!(part.hidden("draft"), "2");
+
+    // Another day, another browser: the same clerk goes on, and nobody else knows of it.
+    let again = town.browser("liu").await;
+    let list = again.get("/counter/intake").await;
+    assert!(list.has(&draft) && list.has("周敏"), "{}", list.text);
+    assert_ne!(list.hidden("id"), id, "the form beside the list is a new one");
+    let form = again.get(&draft).await;
+    assert!(
+        form.has("value=\"周敏\"") && form.has("value=\"ID_CARD\" checked"),
+        "{}",
+        form.text
+    );
+    assert_eq!(
+        (form.hidden("id"), form.hidden("draft")),
+        (id.clone(), "2".to_owned())
+    );
+    let reviewer = town.browser("wang").await;
+    assert_eq!(reviewer.get(&draft).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        save(&reviewer, &[("draft", "2")]).await.status,
+        StatusCode::FORBIDDEN
+    );
+
+    // The first window still has the first version: it is told what differs, and writes over nothing unless it says so.
+    let told = save(&liu, &[("draft", "1"), ("name", "周明")]).await;
+    assert_eq!(told.status, StatusCode::CONFLICT);
+    assert!(
+        told.has("您在另一个窗口改过这份草稿") && told.has("value=\"周明\""),
+        "{}",
+        told.text
+    );
+    assert!(told.has("姓名") && told.has("性别"), "{}", told.text);
+    let kept = save(&liu, &[("draft", "1"), ("over", "2"), ("name", "周明")]).await;
+    assert_eq!(kept.to(), draft);
+    assert!(again.get(&draft).await.has("value=\"周明\""));
+
+    // Filed, it is gone.
+    let mut fields = typed();
+    fields.push(("id".to_owned(), id.clone()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    liu.post("/counter/intake", &fields).await.to();
+    assert!(!liu.get("/counter/intake").await.has(&draft));
+    let late = save(&again, &[("draft", "3"), ("name", "周"), ("quiet", "yes")]).await;
+    assert!(late.has("这份申请已经受理"), "{}", late.text);
+}
+
+#[tokio::test]
+async fn a_step_that_somebody_took_meanwhile_is_told_with_who_took_it() {
+    let town = Town::new().await;
+    let filed = town.fixture.accepted(crate::fixture::APPLICANT).await;
+    let content = town.fixture.completed(filed).await.to_string();
+    let content = [("content", content.as_str())];
+    let case = format!("/counter/cases/{filed}");
+    let wang = town.browser("wang").await;
+    assert_eq!(wang.post(&format!("{case}/review"), &content).await.to(), case);
+    // Two approvers have the page open.
+    let (zhao, he) = (town.browser("zhao").await, town.browser("he").await);
+    assert_eq!(zhao.post(&format!("{case}/sign-off"), &content).await.to(), case);
+    let second = he.post(&format!("{case}/sign-off"), &content).await;
+    assert_eq!(second.status, StatusCode::CONFLICT);
+    let told = second.text.split("此案最近一步").nth(1).unwrap();
+    let told = told.split("</p>").next().unwrap();
+    assert!(told.contains("已批准") && told.contains("zhao"), "{told}");
+}
+
+#[tokio::test]
+async fn a_page_that_is_open_is_told_when_something_moves_until_its_session_ends() {
+    use axum::body::HttpBody as _;
+
+    let town = Town::new().await;
+    let wang = town.browser("wang").await;
+    let events = async || {
+        let request = Request::get("/counter/events")
+            .header(header::COOKIE, wang.cookie.lock().unwrap().clone())
+            .body(Body::empty())
+            .unwrap();
+        town.router.clone().oneshot(request).await.unwrap()
+    };
+    let response = events().await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let mut body = Box::pin(response.into_body());
+    let mut heard = async || {
+        let frame = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await;
+        frame.map(|frame| String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
+    };
+    let first = heard().await.unwrap();
+    assert!(
+        first.contains("event: stands") && first.contains("\"review\":0"),
+        "{first}"
+    );
+    assert!(!first.contains("hand-over"), "the lists of other roles: {first}");
+    let filed = town.fixture.accepted(crate::fixture::APPLICANT).await;
+    town.fixture.completed(filed).await;
+    let mut told = heard().await.unwrap();
+    while !told.contains("\"review\":1") {
+        told = heard().await.unwrap();
+    }
+    // One person has a bounded number of pages that follow.
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        others.push(events().await);
+    }
+    assert!(others.iter().all(|other| other.status() == StatusCode::OK));
+    assert_eq!(events().await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(others);
+    let cookie = wang.cookie.lock().unwrap().clone();
+    wang.post("/counter/sign-out", &[]).await.to();
+    *wang.cookie.lock().unwrap() = cookie;
+    let mut last = heard().await.unwrap();
+    while !last.contains("event: ended") {
+        last = heard().await.unwrap();
+    }
+    assert_eq!(heard().await, None);
+    assert_eq!(events().await.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn the_first_page_is_small_with_all_that_it_brings() {
+    let town = Town::new().await;
+    let nobody = town.stranger();
+    let page = nobody.get("/counter/sign-in").await;
+    let mut bytes = page.text.len();
+    let brought = page
+        .text
+        .split(['"', '\''])
+        .filter(|address| address.starts_with("/counter/assets/"));
+    let mut count = 0;
+    for address in brought {
+        let asset = nobody.get(address).await;
+        assert_eq!(asset.status, StatusCode::OK, "{address}");
+        bytes += asset.text.len();
+        count += 1;
+    }
+    assert!(count >= 3, "style and scripts: {}", page.text);
+    assert!(bytes < 150_000, "{bytes} bytes");
 }

@@ -1,41 +1,49 @@
-// What a page does beside its forms: the focus goes to what is wrong, drafts live in this tab, a form is sent once, paper is printed.
-
-// Whoever signs in next finds nothing of the one before; who comes back after a session that ended finds the own drafts.
-const account = document.querySelector('.account')?.textContent;
-if (account && sessionStorage.getItem('whose') !== account) {
-  sessionStorage.clear();
-  sessionStorage.setItem('whose', account);
-}
-for (const form of document.querySelectorAll('form[action="/counter/sign-out"]')) {
-  form.addEventListener('submit', () => sessionStorage.clear());
-}
+// What a page does beside its forms: the focus goes to what is wrong, what is typed is kept, a form is sent once, paper is printed.
 
 for (const problem of document.querySelectorAll('[data-focus]')) problem.focus();
 if (!document.querySelector('[data-focus], [autofocus]')) document.querySelector('[data-first]')?.focus();
 
-// A draft stays in this tab until the form is taken: a reload or a lost session does not cost what was typed.
+// What is typed is kept by the office at each step, one saving after the other. A form that another window changed waits for a decision.
 for (const form of document.querySelectorAll('form[data-draft]')) {
-  const key = `draft:${form.dataset.draft}`;
-  const fields = () => [...form.elements].filter((field) => field.name && field.type !== 'hidden');
-  const untouched = fields().every((field) => (field.type === 'checkbox' ? !field.checked : field.tagName === 'SELECT' || !field.value));
-  const kept = sessionStorage.getItem(key);
-  if (kept && untouched) {
-    const values = new Map(JSON.parse(kept));
-    for (const field of fields()) {
-      const name = field.type === 'checkbox' ? `${field.name}=${field.value}` : field.name;
-      if (!values.has(name)) continue;
-      if (field.type === 'checkbox') field.checked = values.get(name);
-      else field.value = values.get(name);
+  let saving = false;
+  let again = false;
+  const save = async () => {
+    if (saving) {
+      again = true;
+      return;
     }
-  }
+    const part = form.querySelector('#draft');
+    if (part.querySelector('.problem') || form.dataset.sent) return;
+    saving = true;
+    const body = new URLSearchParams(new FormData(form));
+    body.set('quiet', 'yes');
+    try {
+      const answer = await fetch(form.dataset.draft, { method: 'POST', body });
+      if (answer.redirected || answer.status === 401) {
+        const said = document.createElement('p');
+        said.className = 'wrong';
+        said.textContent = part.dataset.ended;
+        part.querySelector('p, div')?.remove();
+        part.append(said);
+      } else if (answer.ok) part.outerHTML = await answer.text();
+    } catch {
+      // The line is gone: the next step tries again.
+    }
+    saving = false;
+    if (again) {
+      again = false;
+      await save();
+    }
+  };
+  // At each step, and in the middle of a long one.
+  let pause;
+  form.addEventListener('change', save);
   form.addEventListener('input', () => {
-    const values = fields().map((field) =>
-      field.type === 'checkbox' ? [`${field.name}=${field.value}`, field.checked] : [field.name, field.value]);
-    sessionStorage.setItem(key, JSON.stringify(values));
+    clearTimeout(pause);
+    pause = setTimeout(save, 700);
   });
 }
-// The page of a case is there: what was typed for it is on file.
-if (location.pathname.startsWith('/counter/cases/')) sessionStorage.removeItem('draft:intake');
+
 document.addEventListener('submit', (event) => {
   const form = event.target;
   // What opens beside the form leaves the form as it is.

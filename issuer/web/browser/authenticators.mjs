@@ -81,12 +81,14 @@ await Promise.all([page.waitForURL(/intake$/), access('n')]);
 await look('intake-begun');
 await page.focus('#name');
 await type('周敏');
+await page.waitForFunction(() => document.querySelector('#draft').textContent.includes('草稿已保存'));
 await later(31);
 await go(access('s'));
 expect(await has('没有办理'), 'it is said that nothing was done', page);
 await look('session-ended');
 await Promise.all([page.waitForURL(/sign-in\?next=/), access('s')]);
 await Promise.all([page.waitForURL(/intake$/), press('Enter')]);
+await Promise.all([page.waitForURL(/draft=/), access('g')]);
 expect(await page.inputValue('#name') === '周敏', 'what was typed is there again', page);
 
 // What is dangerous asks for a proof, and goes on with the form.

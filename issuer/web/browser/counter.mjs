@@ -3,7 +3,7 @@
 //
 // Modules: playwright-core, axe-core, from the folder in which the walk is started. Browser: Debian's Chromium (or CHROMIUM).
 
-import { readFileSync, mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const require = createRequire(`${process.cwd()}/`);
@@ -19,6 +19,20 @@ export const expect = (truth, words, at) => {
 
 /** An address without what is of one case alone. */
 const shape = (url) => new URL(url).pathname.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…');
+
+/** The top of every picture of a folder, small, on one sheet: `contact-sheet.jpg` in it. */
+async function sheet(browser, pictures) {
+  const cells = readdirSync(pictures).filter((name) => name.endsWith('.png')).sort().map((name) => {
+    const data = readFileSync(`${pictures}/${name}`).toString('base64');
+    return `<figure><img src="data:image/png;base64,${data}" alt=""><figcaption>${name.slice(0, -4)}</figcaption></figure>`;
+  });
+  const paper = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  await paper.setContent(`<style>
+    body { margin: 16px; display: grid; grid-template-columns: repeat(5, 1fr); gap: 12px; background: #dfe4ea; font: 13px sans-serif; }
+    figure { margin: 0; } img { width: 100%; aspect-ratio: 1 / 1; object-fit: cover; object-position: top; border: 1px solid #98a2ae; background: #fff; }
+  </style>${cells.join('')}`);
+  await paper.screenshot({ path: `${pictures}/contact-sheet.jpg`, type: 'jpeg', quality: 60, fullPage: true });
+}
 
 /** A browser at the counter's pages. `pictures` is a folder, or nothing. */
 export async function open(counter, pictures) {
@@ -106,6 +120,7 @@ export async function open(counter, pictures) {
     },
     /** Ends the browser; a page that axe-core did not look at is a violation too. */
     async close() {
+      if (pictures) await sheet(browser, pictures);
       await browser.close();
       for (const address of visited) if (!looked.has(address)) violations.push(`nobody looked at ${address}`);
       for (const violation of violations) console.error(violation);

@@ -1,4 +1,5 @@
-// A card is issued in a browser by keyboard alone, from the sign-in of the intake clerk to the hand-over. Part of `make test`.
+// A card is issued in a browser by keyboard alone, from the sign-in of the intake clerk to the hand-over; then what the pages promise beside
+// it. Part of `make test`.
 //
 //   node issue.mjs --counter http://localhost:8440/counter --photo FILE [--pictures FOLDER] [--number NUMBER]
 //
@@ -8,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { AT_READER, expect, open } from './counter.mjs';
+import { drafts, kit } from './pages.mjs';
 
 export const NUMBER = '11010519491231002X';
 
@@ -152,6 +154,8 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   });
   const clerk = await open(given.counter, given.pictures);
   const { keys } = await issue(clerk, given);
+  await drafts(clerk, given);
+  await kit(clerk, given);
   const violations = await clerk.close();
   console.log(`issue: a card in its holder's hand, ${keys} keys at the intake, ${violations} violations`);
   process.exit(violations ? 1 : 0);

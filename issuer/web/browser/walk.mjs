@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 
 import { AT_READER, expect, open } from './counter.mjs';
 import { NUMBER, completeIntake, confirmPhoto, issue, made, takePhoto } from './issue.mjs';
+import { drafts, kit } from './pages.mjs';
 
 const { values: given } = parseArgs({
   options: { counter: { type: 'string' }, photo: { type: 'string' }, pictures: { type: 'string' }, number: { type: 'string' } },
@@ -78,7 +79,11 @@ await tick('input[value=absent]');
 await go(access('s'), { timeout: AT_READER });
 expect(await has('已发放'), 'the second card is handed over', page);
 
+await drafts(clerk, given);
+await kit(clerk, given);
+
 // The other language, large letters, a narrow window.
+await signIn('受理人');
 await enter('button[name=language]');
 await enter('button[name=letters]');
 await page.goto(filed);

@@ -8,12 +8,13 @@ use permit_domain::Digest;
 
 const STYLE: &str = include_str!("../assets/counter.css");
 const SCRIPT: &str = include_str!("../assets/counter.js");
+const LIVE: &str = include_str!("../assets/live.js");
 const CHECK: &str = include_str!("../assets/check.js");
 const AUTHENTICATOR: &str = include_str!("../assets/authenticator.js");
 /// htmx 4.0.1, BSD-0-Clause.
 const HTMX: &str = include_str!("../assets/htmx.min.js");
 
-const ASSETS: [(&str, &str, &str); 5] = [
+const ASSETS: [(&str, &str, &str); 6] = [
     ("counter.css", "text/css; charset=utf-8", STYLE),
     ("check.js", "text/javascript; charset=utf-8", CHECK),
     ("counter.js", "text/javascript; charset=utf-8", SCRIPT),
@@ -22,6 +23,7 @@ const ASSETS: [(&str, &str, &str); 5] = [
         "text/javascript; charset=utf-8",
         AUTHENTICATOR,
     ),
+    ("live.js", "text/javascript; charset=utf-8", LIVE),
     ("htmx.js", "text/javascript; charset=utf-8", HTMX),
 ];
 

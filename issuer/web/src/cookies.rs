@@ -1,11 +1,11 @@
-//! The two cookies of the pages: whose session this browser has, and how it shows pages.
+//! The two cookies of the pages: whose session this browser has, and how it shows pages to nobody.
 
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 
 /// Cookie of the session's secret.
 pub(crate) const SESSION: &str = "yzt_session";
-/// Cookie of how this browser shows pages.
+/// Cookie of how this browser shows pages while nobody is signed in.
 pub(crate) const VIEW: &str = "yzt_view";
 
 /// The value of a cookie.

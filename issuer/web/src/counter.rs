@@ -12,6 +12,7 @@ use program_contract::Failure;
 
 use crate::desk::Desk;
 use crate::kept_list::Kept;
+use crate::live::Live;
 use crate::public::Public;
 use crate::tries::Tries;
 
@@ -30,6 +31,7 @@ struct Shared {
     public: Public,
     tries: Tries,
     ended: tokio::sync::Mutex<Option<Kept>>,
+    live: Live,
 }
 
 /// What is known of the last work at the reader for an order.
@@ -61,6 +63,7 @@ impl Counter {
                 public: Public::default(),
                 tries: Tries::default(),
                 ended: tokio::sync::Mutex::default(),
+                live: Live::new(),
             }),
         }
     }
@@ -107,6 +110,11 @@ impl Counter {
     /// The last work at the reader for an order.
     pub(crate) fn at_reader(&self, order: OrderId) -> Option<AtWork> {
         self.works().get(&order).cloned()
+    }
+
+    /// What the pages that are open follow.
+    pub(crate) fn live(&self) -> &Live {
+        &self.shared.live
     }
 
     pub(crate) fn works(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, AtWork>> {

@@ -166,6 +166,7 @@ mod tests {
         let view = View {
             language: Language::English,
             large: false,
+            contrast: false,
         };
         let frame = Frame::of_nobody(view, false);
         let said = |minutes: i64| lasted(&frame, minutes * 60_000);

@@ -45,6 +45,20 @@ impl Fields {
             .map_or("", |(_, value)| value.trim())
     }
 
+    /// Fields that were kept before.
+    pub(crate) const fn kept(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
+    /// All that was typed, but for the fields with these names.
+    pub(crate) fn typed(&self, without: &[&str]) -> Vec<(String, String)> {
+        let typed = self
+            .0
+            .iter()
+            .filter(|(name, _)| !without.contains(&name.as_str()));
+        typed.cloned().collect()
+    }
+
     /// Every value of a field that can be chosen more than once.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0

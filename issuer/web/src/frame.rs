@@ -1,4 +1,4 @@
-//! What is around every page: language and letters of this browser, who is signed in, what waits for them.
+//! What is around every page: how somebody sees the pages, who is signed in, what waits for them.
 
 use axum::http::HeaderMap;
 use issuer_office::staff::{Member, StaffRole};
@@ -8,12 +8,14 @@ use program_contract::language::Language;
 use crate::cookies::{VIEW, cookie};
 use crate::roles::{ADMINISTERS, LOOKS, SEES};
 
-/// How this browser shows pages.
+/// How somebody sees the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct View {
     pub(crate) language: Language,
     /// Larger letters.
     pub(crate) large: bool,
+    /// Black, white and thick lines.
+    pub(crate) contrast: bool,
 }
 
 impl View {
@@ -24,24 +26,47 @@ impl View {
             let accepts = headers.get("accept-language")?.to_str().ok()?;
             accepts.split([',', ';']).next().map(str::trim)
         };
-        let tag = kept.or_else(prefers).unwrap_or_default();
-        Self {
-            language: if tag.starts_with("en") {
-                Language::English
-            } else {
-                Language::Chinese
-            },
-            large: kept.is_some_and(|kept| {
-                kept.split_once('.')
-                    .is_some_and(|(_, letters)| letters == "large")
-            }),
-        }
+        Self::read(kept.or_else(prefers).unwrap_or_default())
     }
 
-    /// The cookie's value.
+    /// As [`Self::kept`] wrote it, or by a tag of a language alone.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut parts = text.split('.');
+        let language = match parts.next() {
+            Some(tag) if tag.starts_with("en") => Language::English,
+            _ => Language::Chinese,
+        };
+        let mut view = Self {
+            language,
+            large: false,
+            contrast: false,
+        };
+        for part in parts {
+            match part {
+                "large" => view.large = true,
+                "contrast" => view.contrast = true,
+                _ => {}
+            }
+        }
+        view
+    }
+
+    /// In a word, for the store and the cookie.
     pub(crate) fn kept(self) -> String {
         let tag = self.language.tag().unwrap_or("zh-CN");
-        format!("{tag}{}", if self.large { ".large" } else { "" })
+        let large = if self.large { ".large" } else { "" };
+        let contrast = if self.contrast { ".contrast" } else { "" };
+        format!("{tag}{large}{contrast}")
+    }
+
+    /// Classes of the page.
+    pub(crate) const fn classes(self) -> &'static str {
+        match (self.large, self.contrast) {
+            (false, false) => "",
+            (true, false) => "large",
+            (false, true) => "contrast",
+            (true, true) => "large contrast",
+        }
     }
 }
 
@@ -95,7 +120,7 @@ impl Frame {
         }
     }
 
-    /// One of two texts, by the language of this browser.
+    /// One of two texts, by the language in which somebody sees the pages.
     pub(crate) fn t<'a>(&self, chinese: &'a str, english: &'a str) -> &'a str {
         self.view.language.one(chinese, english)
     }
@@ -223,5 +248,8 @@ mod tests {
         let kept = of(&[("accept-language", "en"), ("cookie", "yzt_view=zh-CN.large")]);
         assert_eq!((kept.language, kept.large), (Language::Chinese, true));
         assert_eq!(kept.kept(), "zh-CN.large");
+        for text in ["zh-CN", "en", "en.contrast", "zh-CN.large.contrast"] {
+            assert_eq!(View::read(text).kept(), text);
+        }
     }
 }

@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use issuer_office::drafts::{Typed, Unfiled};
 use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use permit_domain::{
@@ -19,6 +20,7 @@ use crate::counter::Counter;
 use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
+use crate::stands::{masked, minute};
 
 #[derive(Template)]
 #[template(path = "intake.html")]
@@ -32,6 +34,8 @@ struct IntakePage {
     values: Values,
     errors: Vec<Wrong>,
     told: Option<Told>,
+    draft: DraftShown,
+    drafts: Vec<DraftLink>,
     divisions: Vec<Choice>,
     sexes: Vec<Choice>,
     nations: Vec<Choice>,
@@ -39,6 +43,117 @@ struct IntakePage {
     titles: Vec<Choice>,
     tiers: Vec<Choice>,
     papers: Vec<Papers>,
+}
+
+/// What is on the page besides the choices.
+pub(crate) struct Sheet {
+    id: ApplicationId,
+    fields: Fields,
+    errors: Vec<Wrong>,
+    pub(crate) told: Option<Told>,
+    pub(crate) paper: Option<PaperPart>,
+    pub(crate) draft: DraftShown,
+    drafts: Vec<DraftLink>,
+}
+
+impl Sheet {
+    /// With these fields, as the page that they came from had its draft.
+    pub(crate) fn of(id: ApplicationId, fields: Fields) -> Self {
+        let draft = match fields.text("draft").parse() {
+            Ok(version) if version > 0 => DraftShown::Kept {
+                version,
+                at: String::new(),
+            },
+            _ => DraftShown::New,
+        };
+        Self {
+            id,
+            fields,
+            errors: Vec::new(),
+            told: None,
+            paper: None,
+            draft,
+            drafts: Vec::new(),
+        }
+    }
+
+    /// What is typed off a paper form.
+    pub(crate) fn on_paper(id: ApplicationId, paper: PaperPart, fields: Fields) -> Self {
+        Self {
+            paper: Some(paper),
+            ..Self::of(id, fields)
+        }
+    }
+}
+
+/// How the draft of the page stands.
+pub(crate) enum DraftShown {
+    /// Nothing is kept yet.
+    New,
+    /// It is kept, since then.
+    Kept { version: i64, at: String },
+    /// Another window of the same person saved it; which fields differ.
+    Changed {
+        seen: i64,
+        there: i64,
+        at: String,
+        what: String,
+    },
+    /// The application was filed.
+    Filed,
+}
+
+impl DraftShown {
+    pub(crate) fn kept(draft: &Unfiled) -> Self {
+        Self::Kept {
+            version: draft.version,
+            at: minute(draft.saved_at),
+        }
+    }
+
+    pub(crate) fn changed(frame: &Frame, seen: &str, typed: &Typed, there: &Unfiled) -> Self {
+        Self::Changed {
+            seen: seen.parse().unwrap_or_default(),
+            there: there.version,
+            at: minute(there.saved_at),
+            what: differences(frame, typed, &there.typed),
+        }
+    }
+
+    /// The version that the page has.
+    pub(crate) fn version(&self) -> i64 {
+        match self {
+            Self::New | Self::Filed => 0,
+            Self::Kept { version, .. } => *version,
+            Self::Changed { seen, .. } => *seen,
+        }
+    }
+}
+
+/// What the page calls the fields in which two drafts differ.
+fn differences(frame: &Frame, here: &Typed, there: &Typed) -> String {
+    let lacks = |one: &Typed, other: &Typed| -> Vec<String> {
+        one.iter()
+            .filter(|field| !field.1.is_empty() && !other.contains(field))
+            .map(|(name, value)| {
+                let code = if name == "evidence" { value } else { name };
+                label(frame, code.trim_end_matches(".from").trim_end_matches(".to"))
+            })
+            .collect()
+    };
+    let mut labels = lacks(here, there);
+    labels.extend(lacks(there, here));
+    labels.sort_unstable();
+    labels.dedup();
+    labels.join(frame.t("、", ", "))
+}
+
+/// A draft in the list of those that wait.
+struct DraftLink {
+    id: ApplicationId,
+    name: String,
+    number: String,
+    at: String,
 }
 
 /// What is wrong with a field.
@@ -109,19 +224,40 @@ impl IntakePage {
     }
 }
 
-/// `GET /counter/intake`.
-pub(crate) async fn page(State(counter): State<Counter>, person: Person) -> Answer {
-    person.acting_as(StaffRole::IntakeClerk)?;
-    let id = counter.office().new_application_id();
-    Ok(shown(
-        &counter,
-        person.frame,
-        StatusCode::OK,
-        (id, None),
-        Fields::none(),
-        Vec::new(),
-        None,
-    ))
+/// `GET /counter/intake`: a new form, with the person's drafts above it; or the draft `draft`.
+pub(crate) async fn page(State(counter): State<Counter>, person: Person, fields: Fields) -> Answer {
+    let account = person.acting_as(StaffRole::IntakeClerk)?;
+    let drafts = counter.office().drafts(&account).await;
+    let drafts = drafts.map_err(|error| person.refused(error))?;
+    let asked = fields.text("draft");
+    let sheet = match drafts.iter().find(|draft| draft.application.to_string() == asked) {
+        Some(draft) => Sheet {
+            draft: DraftShown::kept(draft),
+            ..Sheet::of(draft.application, Fields::kept(draft.typed.clone()))
+        },
+        None => Sheet {
+            drafts: drafts
+                .into_iter()
+                .map(|draft| link(&person.frame, draft))
+                .collect(),
+            ..Sheet::of(counter.office().new_application_id(), Fields::none())
+        },
+    };
+    Ok(shown(&counter, person.frame, StatusCode::OK, sheet))
+}
+
+fn link(frame: &Frame, draft: Unfiled) -> DraftLink {
+    let typed = Fields::kept(draft.typed);
+    let or = |text: &str, none: &str| if text.is_empty() { none } else { text }.to_owned();
+    DraftLink {
+        id: draft.application,
+        name: or(typed.text("name"), frame.t("（未填姓名）", "(no name yet)")),
+        number: match typed.text("citizen_number") {
+            "" => String::new(),
+            number => masked(number),
+        },
+        at: minute(draft.saved_at),
+    }
 }
 
 /// `POST /counter/intake`: files and accepts it, or says everything that is wrong.
@@ -139,8 +275,7 @@ pub(crate) async fn file(State(counter): State<Counter>, person: Person, fields:
                 &counter,
                 person.frame,
                 wrong,
-                (id, None),
-                fields,
+                Sheet::of(id, fields),
                 &errors,
             ));
         }
@@ -148,19 +283,15 @@ pub(crate) async fn file(State(counter): State<Counter>, person: Person, fields:
     Ok(match office.apply(id, clerk, applicant).await {
         Ok(case) => answer::to(&case::address(case.application.id())),
         Err(OfficeError::Unprintable(errors)) => {
-            with_errors(&counter, person.frame, wrong, (id, None), fields, &errors)
+            with_errors(&counter, person.frame, wrong, Sheet::of(id, fields), &errors)
         }
         Err(error) => {
             let (status, told) = Problem::said(Some(error.into()), &person.frame);
-            shown(
-                &counter,
-                person.frame,
-                status,
-                (id, None),
-                fields,
-                Vec::new(),
+            let sheet = Sheet {
                 told,
-            )
+                ..Sheet::of(id, fields)
+            };
+            shown(&counter, person.frame, status, sheet)
         }
     })
 }
@@ -233,12 +364,11 @@ pub(crate) fn with_errors(
     counter: &Counter,
     frame: Frame,
     status: StatusCode,
-    (id, paper): (ApplicationId, Option<PaperPart>),
-    fields: Fields,
+    sheet: Sheet,
     errors: &FormErrors,
 ) -> Response {
-    let errors = told(&frame, &fields, errors);
-    shown(counter, frame, status, (id, paper), fields, errors, None)
+    let errors = told(&frame, &sheet.fields, errors);
+    shown(counter, frame, status, Sheet { errors, ..sheet })
 }
 
 /// What is wrong with the fields, in the language of the page.
@@ -251,15 +381,7 @@ pub(crate) fn told(frame: &Frame, fields: &Fields, errors: &FormErrors) -> Vec<W
     told.iter().map(|error| wrong(frame, &papers, error)).collect()
 }
 
-pub(crate) fn shown(
-    counter: &Counter,
-    frame: Frame,
-    status: StatusCode,
-    (id, paper): (ApplicationId, Option<PaperPart>),
-    fields: Fields,
-    errors: Vec<Wrong>,
-    told: Option<Told>,
-) -> Response {
+pub(crate) fn shown(counter: &Counter, frame: Frame, status: StatusCode, sheet: Sheet) -> Response {
     let office = counter.office();
     let word = |code: &str, zh: &str, en: &str| Choice {
         code: code.to_owned(),
@@ -287,11 +409,13 @@ pub(crate) fn shown(
         divisions: divisions(counter),
         today: today.to_string(),
         frame,
-        id,
-        paper,
-        values: Values(fields),
-        errors,
-        told,
+        id: sheet.id,
+        values: Values(sheet.fields),
+        errors: sheet.errors,
+        told: sheet.told,
+        paper: sheet.paper,
+        draft: sheet.draft,
+        drafts: sheet.drafts,
     };
     answer::page(status, &page)
 }

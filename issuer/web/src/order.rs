@@ -362,6 +362,9 @@ fn end(counter: &Counter, id: OrderId, outcome: Result<Order, Failure>) {
         Ok(_) => works.remove(&id),
         Err(failure) => works.insert(id, AtWork::Stopped(Box::new(failure))),
     };
+    drop(works);
+    // What went wrong at the reader stands in no line of the ledger.
+    counter.live().moved();
 }
 
 /// Waits for work at the reader, which goes on when nobody waits any more; `None` where it was under way already.

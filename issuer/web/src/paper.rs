@@ -18,7 +18,7 @@ use crate::counter::Counter;
 use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
-use crate::intake::{self, Choice, PaperPart};
+use crate::intake::{self, Choice, PaperPart, Sheet};
 use crate::person::Person;
 
 #[derive(Template)]
@@ -162,15 +162,9 @@ async fn of_form(
             let (status, told) = Problem::said(problem, &person.frame);
             let id = counter.office().new_application_id();
             let none = Fields::none();
-            Ok(intake::shown(
-                counter,
-                person.frame,
-                status,
-                (id, Some(part)),
-                none,
-                Vec::new(),
-                told,
-            ))
+            let mut sheet = Sheet::on_paper(id, part, none);
+            sheet.told = told;
+            Ok(intake::shown(counter, person.frame, status, sheet))
         }
         PaperState::Typed { by, .. } if *by == person.member.account => {
             let (status, told) = Problem::said(problem, &person.frame);
@@ -292,42 +286,32 @@ pub(crate) async fn keep(
     let number: PaperNumber = person.named(&number)?;
     let part = PaperPart::new(&number, fields.text("paper_day").to_owned());
     let id = counter.office().new_application_id();
-    let at = (id, Some(part));
     let Ok(day) = fields.text("paper_day").parse::<Date>() else {
         let (status, told) = Problem::said(Some(Problem::incomplete(failure::no_paper_day())), &person.frame);
-        return Ok(intake::shown(
-            &counter,
-            person.frame,
-            status,
-            at,
-            fields,
-            Vec::new(),
-            told,
-        ));
+        let mut sheet = Sheet::on_paper(id, part, fields);
+        sheet.told = told;
+        return Ok(intake::shown(&counter, person.frame, status, sheet));
     };
     let wrong = StatusCode::UNPROCESSABLE_ENTITY;
     let applicant = match intake::form_of(&fields).into_applicant(day) {
         Ok(applicant) => applicant,
         Err(errors) => {
-            return Ok(intake::with_errors(
-                &counter,
-                person.frame,
-                wrong,
-                at,
-                fields,
-                &errors,
-            ));
+            let sheet = Sheet::on_paper(id, part, fields);
+            return Ok(intake::with_errors(&counter, person.frame, wrong, sheet, &errors));
         }
     };
     Ok(
         match counter.office().type_form(&number, day, applicant, &by).await {
             Ok(form) => answer::to(&address(&form.number)),
             Err(OfficeError::Unprintable(errors)) => {
-                intake::with_errors(&counter, person.frame, wrong, at, fields, &errors)
+                let sheet = Sheet::on_paper(id, part, fields);
+                intake::with_errors(&counter, person.frame, wrong, sheet, &errors)
             }
             Err(error) => {
                 let (status, told) = Problem::said(Some(error.into()), &person.frame);
-                intake::shown(&counter, person.frame, status, at, fields, Vec::new(), told)
+                let mut sheet = Sheet::on_paper(id, part, fields);
+                sheet.told = told;
+                intake::shown(&counter, person.frame, status, sheet)
             }
         },
     )

@@ -19,6 +19,9 @@ use crate::cookies::{SESSION, cookie};
 use crate::counter::Counter;
 use crate::frame::{Frame, View};
 
+/// What the script of a page that follows by itself says.
+const FOLLOWS: &str = "x-yzt-follows";
+
 /// A member of staff at a page, and what frames every page for them.
 pub(crate) struct Person {
     pub(crate) member: Member,
@@ -110,18 +113,31 @@ pub(crate) async fn seated(parts: &Parts, counter: &Counter) -> Result<Seated, R
     };
     let refused = |error| Refused::office(nobody.clone(), error).into_response();
     let staff = counter.staff().now().map_err(|error| refused(error.into()))?;
-    let at = match office.at_page(&staff, secret).await {
+    // A page that follows by itself is no use of the session.
+    let follows = parts.headers.contains_key(FOLLOWS) || parts.uri.path() == "/counter/events";
+    let found = if follows {
+        office.follows(&staff, secret).await
+    } else {
+        office.at_page(&staff, secret).await
+    };
+    let at = match found {
         Ok(at) => at,
         Err(OfficeError::SessionEnded | OfficeError::Staff(_)) => {
-            return Err(to_sign_in(parts, nobody, "&why=ended"));
+            return Err(to_sign_in(parts, nobody.clone(), "&why=ended"));
         }
         Err(error) => return Err(refused(error)),
     };
+    let view = office.view_of(&at.member.account).await.map_err(refused)?;
+    let nobody = match view {
+        Some(kept) => Frame::of_nobody(View::read(&kept), nobody.rehearsal),
+        None => nobody.clone(),
+    };
+    let refused = |error| Refused::office(nobody.clone(), error).into_response();
     let frame = if at.opened_by.enrols_alone() {
-        nobody.of_invited(&at.member.account)
+        nobody.clone().of_invited(&at.member.account)
     } else {
         let waiting = office.waiting().await.map_err(refused)?;
-        nobody.of(&at.member, &waiting)
+        nobody.clone().of(&at.member, &waiting)
     };
     Ok(Seated { at, frame })
 }

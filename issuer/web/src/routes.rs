@@ -12,9 +12,9 @@ use axum::routing::{any, get, post};
 use crate::counter::Counter;
 use crate::form::FORM_LIMIT;
 use crate::{
-    accounts, allow, assets, case, change, check, closing, dashboard, decide, doctor, enrolment, evaluations,
-    faces, facts, holder, intake, lists, load, notice, order, paper, person, photo, proof, scraps,
-    settlement, sign_in, status, stock, terminals, uncollected,
+    accounts, allow, assets, case, change, check, closing, dashboard, decide, doctor, draft, enrolment,
+    evaluations, events, faces, facts, holder, intake, kit, lists, load, notice, order, paper, person, photo,
+    proof, scraps, settlement, sign_in, status, stock, terminals, uncollected, view,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
@@ -52,10 +52,14 @@ impl Counter {
             .route("/counter", get(lists::home))
             .route("/counter/sign-in", get(sign_in::page).post(sign_in::sign_in))
             .route("/counter/sign-out", post(sign_in::sign_out))
-            .route("/counter/view", post(sign_in::view))
+            .route("/counter/view", post(view::view))
+            .route("/counter/events", get(events::events))
+            .route("/counter/kit", get(kit::page))
             .route("/counter/lists/{list}", get(lists::list))
             .route("/counter/intake", get(intake::page).post(intake::file))
             .route("/counter/intake/number", get(intake::number))
+            .route("/counter/intake/draft", post(draft::save))
+            .route("/counter/intake/draft/drop", post(draft::drop))
             .route("/counter/intake/notice", post(notice::notice))
             .route("/counter/cases/{application}", get(case::page))
             .route("/counter/cases/{application}/slip", get(case::slip))

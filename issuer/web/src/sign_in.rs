@@ -1,4 +1,4 @@
-//! Signing in and out, and how this browser shows pages. People sign in with an authenticator; a token or the code of a recovery opens
+//! Signing in and out. People sign in with an authenticator; a token or the code of a recovery opens
 //! the enrolment of authenticators and nothing else. In a rehearsal a chooser of its sample staff comes first.
 
 use askama::Template;
@@ -10,11 +10,10 @@ use issuer_office::error::OfficeError;
 use issuer_office::session::SignedIn;
 use issuer_office::staff::StaffRole;
 use program_contract::Failure;
-use program_contract::language::Language;
 
 use crate::answer::{self, Answer, Refused, Told};
 use crate::authenticator::{self, Asked};
-use crate::cookies::{SESSION, VIEW, cookie};
+use crate::cookies::{SESSION, cookie};
 use crate::counter::Counter;
 use crate::form::Fields;
 use crate::frame::{Frame, View};
@@ -164,29 +163,13 @@ pub(crate) async fn sign_out(State(counter): State<Counter>, headers: HeaderMap)
     Ok(to("/counter/sign-in", &ended_cookie()))
 }
 
-/// `POST /counter/view`: `language` and `letters`.
-pub(crate) async fn view(headers: HeaderMap, fields: Fields) -> Response {
-    let mut view = View::of(&headers);
-    match fields.text("language") {
-        "en" => view.language = Language::English,
-        "zh-CN" => view.language = Language::Chinese,
-        _ => {}
-    }
-    match fields.text("letters") {
-        "large" => view.large = true,
-        "normal" => view.large = false,
-        _ => {}
-    }
-    // A year; it says nothing about anybody.
-    to(fields.text("next"), &kept(VIEW, &view.kept(), 31_536_000))
-}
-
-fn to(next: &str, cookie: &str) -> Response {
+/// On to a page of ours, with a cookie.
+pub(crate) fn to(next: &str, cookie: &str) -> Response {
     (AppendHeaders([(SET_COOKIE, cookie)]), Redirect::to(inside(next))).into_response()
 }
 
 /// Of this machine's pages alone, and no script sees it. `Secure`: over TLS, or to this very machine.
-fn kept(name: &str, value: &str, seconds: i64) -> String {
+pub(crate) fn kept(name: &str, value: &str, seconds: i64) -> String {
     format!("{name}={value}; Path=/counter; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict")
 }
 

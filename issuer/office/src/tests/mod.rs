@@ -7,6 +7,7 @@ mod cards_in_use;
 mod cases;
 mod chief;
 mod counters;
+mod drafts;
 mod ledger;
 mod paper;
 #[path = "../../../store/tests/store/people.rs"]

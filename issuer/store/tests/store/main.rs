@@ -5,6 +5,7 @@
 mod authenticators;
 mod cases;
 mod counters;
+mod drafts;
 mod faults;
 mod ledger;
 mod migration;
