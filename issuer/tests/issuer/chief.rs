@@ -614,8 +614,10 @@ async fn while_the_vault_is_away_each_page_says_so_and_nothing_is_half_done() {
         format!("/counter/orders/{}", order.id()),
         format!("/counter/permits/{permit}"),
     );
+    let waiting = town.fixture.accepted(&person(3)).await;
+    let content = town.fixture.completed(waiting).await.to_string();
     town.fixture.line.cut();
-    // Intake, review and sign-off need no vault.
+    // Intake needs no vault, nor do review and sign-off of a case whose photo was taken.
     let clerk = town.browser("liu").await;
     let id = clerk.get("/counter/intake").await.hidden("id");
     let mut fields = typed();
@@ -631,9 +633,12 @@ async fn while_the_vault_is_away_each_page_says_so_and_nothing_is_half_done() {
         format!("/counter/cases/{id}")
     );
     let reviewer = town.browser("wang").await;
-    let case = format!("/counter/cases/{id}");
-    assert_eq!(reviewer.post(&format!("{case}/review"), &[]).await.to(), case);
+    let case = format!("/counter/cases/{waiting}");
+    let read = [("content", content.as_str())];
+    assert_eq!(reviewer.post(&format!("{case}/review"), &read).await.to(), case);
     assert!(reviewer.get(&case).await.has("核定："));
+    let approver = town.browser("zhao").await;
+    assert_eq!(approver.post(&format!("{case}/sign-off"), &read).await.to(), case);
 
     // A card is not begun: the order waits where it was, and the page says why.
     let producer = town.browser("sun").await;
