@@ -4,8 +4,6 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::mandate::text;
-
 /// Longest text of an item, bytes: an address of the card has 210.
 const TEXT: usize = 256;
 
@@ -131,4 +129,9 @@ impl CardItems {
             && texts.into_iter().all(|it| text(it, TEXT))
             && self.entitlements.iter().all(|it| text(&it.role, TEXT))
     }
+}
+
+/// Whether this is a text that a person can read, of at most so many bytes.
+fn text(text: &str, most: usize) -> bool {
+    text.len() <= most && !text.chars().any(char::is_control)
 }

@@ -126,8 +126,3 @@ impl Mandate {
         organ && life.is_some_and(|life| life <= MAX_LIFE) && self.content.is_bounded()
     }
 }
-
-/// Whether this is a text that a person can read, of at most so many bytes.
-pub(crate) fn text(text: &str, most: usize) -> bool {
-    text.len() <= most && !text.chars().any(char::is_control)
-}

@@ -1189,6 +1189,7 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
             "approve_erasure",
             "change_status",
             "close_photo_case",
+            "complete_intake",
             "confirm_photo",
             "correct_application",
             "create_application",

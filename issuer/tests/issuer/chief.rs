@@ -637,8 +637,8 @@ async fn while_the_vault_is_away_each_page_says_so_and_nothing_is_half_done() {
     let read = [("content", content.as_str())];
     assert_eq!(reviewer.post(&format!("{case}/review"), &read).await.to(), case);
     assert!(reviewer.get(&case).await.has("核定："));
-    let approver = town.browser("zhao").await;
-    assert_eq!(approver.post(&format!("{case}/sign-off"), &read).await.to(), case);
+    let signer = town.browser("zhao").await;
+    assert_eq!(signer.post(&format!("{case}/sign-off"), &read).await.to(), case);
 
     // A card is not begun: the order waits where it was, and the page says why.
     let producer = town.browser("sun").await;
@@ -655,7 +655,12 @@ async fn while_the_vault_is_away_each_page_says_so_and_nothing_is_half_done() {
     );
     // A loss is kept at once, and the page says that the lists wait for the vault.
     let clerk = town.browser("he").await;
-    let lost = [("card", number.as_str()), ("what", "lost")];
+    let lost = [
+        ("card", number.as_str()),
+        ("what", "lost"),
+        ("reporter", "HOLDER"),
+        ("channel", "COUNTER"),
+    ];
     let told = clerk.post(&format!("{holder}/card"), &lost).await;
     assert!(told.has("DENIAL_WANTED") && told.has("密钥库"), "{}", told.text);
     let seen = clerk.get(&holder).await;

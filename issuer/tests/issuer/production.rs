@@ -138,7 +138,11 @@ async fn each_step_stands_under_who_did_it_and_nobody_hands_over_what_they_made(
     let reads = office.photo_reads(application).await.unwrap();
     let mut readers: Vec<_> = reads.iter().map(|read| read.reader.to_string()).collect();
     readers.dedup();
-    assert_eq!(readers, ["worker", "sun"], "who ordered looked at it first");
+    assert_eq!(
+        readers,
+        ["worker", "liu"],
+        "who ended the intake looked at it first"
+    );
 
     let hand_over = async |clerk: &str| {
         let clerk = HandOverClerk::new(clerk.parse().unwrap());

@@ -85,11 +85,16 @@ async function fetched(address) {
 if (globalThis.document) {
   const form = document.querySelector('form[data-check]');
   const shown = document.getElementById('verdict');
+  let checks = 0;
   const check = async () => {
     const { signer, key, list } = form.dataset;
+    const mine = ++checks;
+    // What was said of another code does not stand there while this one is looked at, and a late answer is of no use any more.
+    shown.replaceChildren();
     // The day of the office as the page came, and what passed since: whatever this machine's clock says.
     const today = new Date(Date.parse(`${form.dataset.today}T00:00:00Z`) + performance.now()).toISOString().slice(0, 10);
     const found = await judge(form.elements.code.value, { signer, key, list: await fetched(list), today });
+    if (mine !== checks) return;
     const name = found.verdict === 'unknown' ? `unknown-${found.why}` : found.verdict;
     shown.replaceChildren(document.getElementById(name).content.cloneNode(true));
     for (const place of shown.querySelectorAll('[data-says]')) place.textContent = found[place.dataset.says] ?? '';

@@ -87,7 +87,8 @@ await go(access('s'));
 expect(await has('没有办理'), 'it is said that nothing was done', page);
 await look('session-ended');
 await Promise.all([page.waitForURL(/sign-in\?next=/), access('s')]);
-await Promise.all([page.waitForURL(/intake$/), press('Enter')]);
+// The address of the sign-in names the page that comes next.
+await Promise.all([page.waitForURL((at) => at.pathname === '/counter/intake'), press('Enter')]);
 await Promise.all([page.waitForURL(/draft=/), access('g')]);
 expect(await page.inputValue('#name') === '周敏', 'what was typed is there again', page);
 

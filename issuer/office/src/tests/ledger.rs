@@ -437,7 +437,18 @@ impl Ledger {
 
     /// Ends the intake of an accepted application with a photo that no store has; the digest that stands for it.
     pub(crate) async fn complete(&self, id: ApplicationId, clerk: &str, picture: &[u8]) -> Digest {
-        let mut tx = self.store.begin(at()).await.unwrap();
+        self.complete_at(at(), id, clerk, picture).await
+    }
+
+    /// As above, later.
+    pub(crate) async fn complete_at(
+        &self,
+        now: Timestamp,
+        id: ApplicationId,
+        clerk: &str,
+        picture: &[u8],
+    ) -> Digest {
+        let mut tx = self.store.begin(now).await.unwrap();
         let read = on_file::application(&mut tx, id).await.unwrap();
         let frozen = self.frozen(&read, picture);
         let done = completion::enter(&mut tx, &read, &frozen, clerk.parse().unwrap(), TODAY).await;

@@ -77,7 +77,8 @@ async fn a_paper_is_typed_by_one_and_confirmed_by_another_with_the_day_that_it_s
     let deadline = office.issue_by(&case).unwrap();
     assert_eq!(deadline, day.checked_add(jiff::Span::new().days(15)).unwrap());
     // Neither of the two decides it.
-    let content = ledger.complete(id, "chen", b"her photo").await;
+    let now = office.clock().now();
+    let content = ledger.complete_at(now, id, "chen", b"her photo").await;
     for both in [liu, he] {
         let refused = office.review(id, Reviewer::new(both), content).await.unwrap_err();
         assert_eq!(refused.code(), "SAME_PERSON_TWICE");

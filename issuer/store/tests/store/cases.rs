@@ -61,7 +61,7 @@ async fn a_whole_case_goes_from_intake_to_hand_over(#[case] engine: Engine) {
         ]
     );
     assert_eq!(steps[2].2, r#"{"apdus":41}"#);
-    assert_eq!(store.verify_ledger().await.unwrap().entries, 17);
+    assert_eq!(store.verify_ledger().await.unwrap().entries, 20);
 }
 
 #[rstest]
@@ -360,7 +360,7 @@ async fn a_ledger_that_was_altered_behind_our_back_is_found(#[case] engine: Engi
     let ledger = Ledger::open(engine).await;
     ledger.approved(&li_na(), 1).await;
     let entries = ledger.store.ledger_after(0, 100).await.unwrap();
-    assert_eq!(entries.len(), 6);
+    assert_eq!(entries.len(), 9);
     assert_eq!(entries[1].action, "application APPLIED");
     assert_eq!(ledger.store.ledger_after(4, 100).await.unwrap(), entries[4..]);
 
