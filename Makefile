@@ -42,7 +42,8 @@ lint: ## formatting, clippy, each crate alone, licences and sources
 
 bench: ## the figures of docs/performance.md
 	cargo build --release --bins $(PROGRAMS)
-	cargo bench --workspace --bench '*'
+	cargo bench --workspace --exclude keyvault --bench '*'
+	cargo bench --profile vault --package keyvault --bench vault
 	cargo test --release -p keyvault --lib -- --ignored --nocapture --test-threads 1 durable_requests million_cards
 
 models: ## install the pinned verifpal when it is missing (says so), run the symbolic models, compare every verdict
