@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo clean-demo test e2e lint bench models taptime soak
+.PHONY: help setup demo clean-demo test e2e lint bench models taptime soak javacard
 
 # Where `make demo` keeps what it made: one folder a run.
 DEMO := demo
@@ -45,6 +45,10 @@ bench: ## the figures of docs/performance.md
 	cargo bench --workspace --exclude keyvault --bench '*'
 	cargo bench --profile vault --package keyvault --bench vault
 	cargo test --release -p keyvault --lib -- --ignored --nocapture --test-threads 1 durable_requests million_cards
+
+javacard: ## install a missing JDK, compile the card as a Java Card applet, check its subset, run its tests
+	@scripts/setup.sh javacard
+	@scripts/javacard.sh
 
 models: ## install the pinned verifpal when it is missing (says so), run the symbolic models, compare every verdict
 	@scripts/models.sh --install

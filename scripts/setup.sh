@@ -5,6 +5,7 @@
 #     scripts/setup.sh demo    what `make demo` needs
 #     scripts/setup.sh         also what `make test` needs
 #     scripts/setup.sh e2e     also what `make e2e` needs
+#     scripts/setup.sh javacard    what `make javacard` needs, and nothing else
 set -euo pipefail
 
 purpose=${1:-test}
@@ -23,6 +24,9 @@ iproute2|/bin/ip|loopback interface of the private PC/SC service
 util-linux|/usr/bin/unshare|namespaces of the private PC/SC service
 mount|/bin/mount|run folder of the private PC/SC service
 fonts-wqy-zenhei|/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc|the faces of the card
+'
+java_packages='
+openjdk-17-jdk-headless|/usr/lib/jvm/java-17-openjdk-*/bin/javac|the card as a Java Card applet, and the runtime of its tests
 '
 test_packages='
 postgresql|/usr/lib/postgresql/*/bin/initdb|store tests, in a temporary folder; the system service is not needed
@@ -54,10 +58,11 @@ missing() {
 }
 
 packages=$demo_packages
-[ "$purpose" = demo ] || packages+=$test_packages
+[ "$purpose" = demo ] || packages+=$test_packages$java_packages
+[ "$purpose" != javacard ] || packages=$java_packages
 [ "$purpose" != e2e ] || packages+=$e2e_packages
 
-if ! command -v cargo > /dev/null; then
+if [ "$purpose" != javacard ] && ! command -v cargo > /dev/null; then
     say "there is no cargo on the search path. Install a Rust toolchain (1.95 or newer), then run this again."
     exit 1
 fi
@@ -81,7 +86,7 @@ if [ -n "$rows" ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${names[@]}" >&2
 fi
 
-if [ "$purpose" != demo ]; then
+if [ "$purpose" != demo ] && [ "$purpose" != javacard ]; then
     for component in rustfmt clippy; do
         tool=cargo-${component/rustfmt/fmt}
         if ! command -v "$tool" > /dev/null; then

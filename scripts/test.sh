@@ -26,6 +26,7 @@ step "each crate alone" each_alone cargo build --quiet
 # Programs too: tests start them as processes.
 step "clippy and build: programs and tests" linted cargo build --workspace --all-targets
 step "test vectors, recomputed in another language" vectors
+step "Java Card: classes and their subset" scripts/javacard.sh
 step "symbolic models" scripts/models.sh --if-present
 status=0
 step "tests" tests || status=$?

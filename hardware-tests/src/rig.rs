@@ -3,7 +3,7 @@
 //! `YZT_READER` names a reader of the PC/SC service that already runs; then `YZT_ALLOW_WRITE=1` is needed before the card
 //! on it is written. Without `YZT_READER` nothing of the machine's own readers is touched.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use card_applet_spec::codes::Serial;
@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use virtual_card::blank::{Blank, manufacture};
 use virtual_card::control::{Control, Order};
 use virtual_card::pcscd::{Folder, Options, READERS, as_client};
-use virtual_card::{Card, CardMemory, CardRandom, InProcess};
+use virtual_card::{Card, CardMemory, CardRandom, InProcess, JavaCard};
 
 use crate::conformance::keys::TestKeys;
 use crate::conformance::test_rig::Cutter;
@@ -206,6 +206,17 @@ pub fn test_blank(
     Ok((InProcess::with(Card::new(memory, random)), cutter))
 }
 
+/// A Java Card in a process of its own, made as blank `number` of a test lot, and the rig at its power. `classes` is what
+/// `scripts/javacard.sh build` prints.
+///
+/// # Errors
+///
+/// [`Error::VirtualCard`]: no Java, or no such classes.
+pub fn java_blank(keys: &TestKeys, number: u32, classes: &Path) -> Result<(InProcess, JavaCutter), Error> {
+    let card = JavaCard::blank(classes, &test_lot_blank(keys, number)?, None)?;
+    Ok((InProcess::with(card.clone()), JavaCutter(card)))
+}
+
 /// Serial and transport keys of blank `number` of a test lot.
 ///
 /// # Errors
@@ -239,5 +250,32 @@ impl Cutter for MemoryCutter {
     fn restore(&mut self) {
         // A cut behind the end of the command is taken back.
         self.0.tear(u32::MAX, 0);
+    }
+}
+
+/// Cuts the power of a Java Card at its write operations: moment 0 before the first, moment 1 in the middle of it, and so
+/// on.
+#[derive(Debug)]
+pub struct JavaCutter(JavaCard);
+
+impl JavaCutter {
+    /// The card, for its figures.
+    #[must_use]
+    pub fn card(&self) -> &JavaCard {
+        &self.0
+    }
+}
+
+impl Cutter for JavaCutter {
+    fn arm(&mut self, step: u32) -> bool {
+        let operation = (step / 2).saturating_add(1);
+        self.0
+            .cut(operation, (step % 2).saturating_mul(TORN_BYTES))
+            .is_ok()
+    }
+
+    fn restore(&mut self) {
+        // A cut behind the end of the command is taken back; a card that is gone shows it at its next command.
+        let _ = self.0.cut(0, 0);
     }
 }

@@ -59,6 +59,9 @@ pub enum Error {
     /// The applet did not take the blank's content.
     #[error("the card could not be made: its memory failed")]
     BlankFailed,
+    /// The process of the Java Card did not start, or is gone.
+    #[error("the Java Card does not run: its process did not start, or ended")]
+    JavaCard,
     /// A program that the private service needs is not installed.
     #[error("the program {program} is not installed (Debian package {package})")]
     ProgramMissing {
@@ -151,6 +154,7 @@ impl Error {
             Self::KeyForm { .. } => "KEY_FORM",
             Self::NoSuchBlank { .. } => "NO_SUCH_BLANK",
             Self::BlankFailed => "BLANK_FAILED",
+            Self::JavaCard => "JAVA_CARD",
             Self::ProgramMissing { .. } => "PROGRAM_MISSING",
             Self::DriverMissing { .. } => "DRIVER_MISSING",
             Self::CardProgramMissing { .. } => "CARD_PROGRAM_MISSING",
@@ -186,6 +190,9 @@ impl Error {
             Self::KeyForm { .. } => "Make a key with `virtual-card maker-key`, or copy the file again.",
             Self::NoSuchBlank { .. } => "Choose a smaller number, or ask the vault for another lot.",
             Self::BlankFailed => "Delete the file and make the blank again; check that the disk is not full.",
+            Self::JavaCard => {
+                "Run `make javacard`, which installs a missing Java, compiles the card and tests it."
+            }
             Self::ProgramMissing { .. } | Self::DriverMissing { .. } => {
                 "Run `make setup`, which installs what is missing."
             }
@@ -228,6 +235,7 @@ impl Failing for Error {
             | Self::BlankFailed
             | Self::ModelStopped { .. } => Exit::Damaged,
             Self::CardInUse { .. }
+            | Self::JavaCard
             | Self::ProgramMissing { .. }
             | Self::DriverMissing { .. }
             | Self::CardProgramMissing { .. }
@@ -281,6 +289,10 @@ impl Failing for Error {
             Self::BlankFailed => (
                 "卡没有做成：其存储失败".to_owned(),
                 "请删除该文件，重做空白卡；并确认磁盘没有满。",
+            ),
+            Self::JavaCard => (
+                "Java 卡没有运行：其进程未能启动或已结束".to_owned(),
+                "请运行 `make javacard`：它会安装缺少的 Java，编译此卡并测试。",
             ),
             Self::ProgramMissing { program, package } => (
                 format!("没有安装程序 {program}（Debian 软件包 {package}）"),

@@ -8,6 +8,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`card`], [`memory`], [`random`] | our card: applet, memory in RAM or a file, torn writes, random source |
+//! | [`java_card`] | the same card as a Java Card applet, in a process of its own |
 //! | [`blank`] | making blanks from the vault's lot file |
 //! | [`chip`] | what else can lie on a reader: a foreign card, a dead one |
 //! | [`in_process`] | the card behind the transport trait, without a service |
@@ -26,6 +27,7 @@ pub mod control;
 mod error;
 pub mod fault;
 pub mod in_process;
+pub mod java_card;
 pub mod manipulator;
 pub mod memory;
 #[cfg(feature = "taptime")]
@@ -40,5 +42,6 @@ pub mod taptime;
 pub use card::Card;
 pub use error::Error;
 pub use in_process::InProcess;
+pub use java_card::JavaCard;
 pub use memory::CardMemory;
 pub use random::CardRandom;

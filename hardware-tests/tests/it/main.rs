@@ -1,5 +1,5 @@
-//! Issue and read over PC/SC, faults, the conformance suite and its mutants, an independent reader, software of other
-//! people, and the edges among our crates.
+//! Issue and read over PC/SC, faults, the conformance suite and its mutants, the Java Card, an independent reader, software of
+//! other people, and the edges among our crates.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,3 +16,4 @@ mod foreign;
 mod house;
 mod independent;
 mod issue_and_read;
+mod java_card;

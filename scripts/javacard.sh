@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The card as a Java Card applet (card-applet-spec/javacard): compiles it with its runtime and its tests, in one call.
+#
+#     scripts/javacard.sh build    compile where a source is newer; prints the folder of the classes
+#     scripts/javacard.sh          compile, check the class files against the Java Card subset, run the tests
+#     scripts/javacard.sh soak     the same with power cut at every byte of every write
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+sources=card-applet-spec/javacard
+classes=$(realpath -m "${CARGO_TARGET_DIR:-target}")/javacard/classes
+# The runtime reads and weaves bytecode with the library that Java 17 has inside.
+asm=java.base/jdk.internal.org.objectweb.asm
+exports=(--add-exports "$asm=ALL-UNNAMED" --add-exports "$asm.tree=ALL-UNNAMED" --add-exports "$asm.tree.analysis=ALL-UNNAMED")
+
+if ! command -v javac > /dev/null; then
+    printf 'javacard: there is no Java compiler; `make setup` installs openjdk-17-jdk-headless.\n' >&2
+    exit 1
+fi
+
+build() {
+    if [ -e "$classes/built" ] && [ -z "$(find "$sources" -name '*.java' -newer "$classes/built" -print -quit)" ]; then
+        return
+    fi
+    mkdir -p "$(dirname "$classes")"
+    local fresh
+    fresh=$(mktemp -d "$classes.XXXXXX")
+    find "$sources" -name '*.java' -print0 | xargs -0 javac -g -Xlint:all,-exports -Werror "${exports[@]}" -d "$fresh"
+    touch "$fresh/built"
+    rm -rf "$classes"
+    mv -T "$fresh" "$classes"
+}
+
+build
+if [ "${1:-}" = build ]; then
+    printf '%s\n' "$classes"
+    exit
+fi
+java "${exports[@]}" -cp "$classes" yzt.tests.Main "$@"
