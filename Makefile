@@ -55,6 +55,7 @@ models: ## install the pinned verifpal when it is missing (says so), run the sym
 
 soak: ## hours of fuzzing, with figures as in docs/soak.md (needs nightly and cargo-fuzz), and the models with three sessions
 	PROPTEST_CASES=$(SOAK_CASES) cargo test --release -p card-applet --test it -- life_model:: purse_model:: strangers::
+	@scripts/javacard.sh soak
 	@scripts/soak.sh
 	@scripts/models.sh --if-present --soak
 

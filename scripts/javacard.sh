@@ -3,7 +3,7 @@
 #
 #     scripts/javacard.sh build    compile where a source is newer; prints the folder of the classes
 #     scripts/javacard.sh          compile, check the class files against the Java Card subset, run the tests
-#     scripts/javacard.sh soak     the same with power cut at every byte of every write
+#     scripts/javacard.sh soak     also the life of a card by the independent reader, and power cut in every write of it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,4 +36,10 @@ if [ "${1:-}" = build ]; then
     printf '%s\n' "$classes"
     exit
 fi
-java "${exports[@]}" -cp "$classes" yzt.tests.Main "$@"
+java "${exports[@]}" -cp "$classes" yzt.tests.Main
+if [ "${1:-}" = soak ]; then
+    # The system's own interpreter: `make setup` installs its packages.
+    cd hardware-tests/independent
+    /usr/bin/python3 java_card.py "$classes"
+    /usr/bin/python3 java_torn.py "$classes"
+fi

@@ -16,7 +16,7 @@ use crate::conformance::keys::EPOCH;
 use crate::conformance::phase::Phase;
 use crate::conformance::tap::{Tap, commit, debited, purchase, purse, tap};
 use crate::conformance::terminal::{Chain, DoorS, Plan, agree, agree_data, challenge, present};
-use crate::conformance::test_rig::{TestRig, encode};
+use crate::conformance::test_rig::{Answer, TestRig, encode};
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -70,7 +70,7 @@ pub(super) const CASES: &[Case] = &[
         Class::Platform,
         Phase::Personalised,
         "",
-        "a terminal's key that is no point of P-256 is 6A80 in S1",
+        "a terminal's key that is no point of P-256 is 6A80 in S1, or nothing verifies under it",
         points_in_certificates,
     ),
     case(
@@ -395,13 +395,37 @@ fn points_in_certificates(rig: &mut TestRig<'_>) -> Check {
         let leaf_bytes = leaf.sign(&chain.intermediate_key, rig)?;
         leaf.issuer = rig.keys()?.root_name().0;
         let middle = leaf.sign(root, rig)?;
+        let mut below = chain.leaf_draft.clone();
+        below.issuer = leaf.holder;
+        let below = below.sign(&chain.intermediate_key, rig)?;
         rig.select()?;
-        present(rig, 0, &middle)?.is(0x6A80, &format!("an intermediate with {what}"))?;
+        let taken = refused_or_taken(
+            &present(rig, 0, &middle)?,
+            &format!("an intermediate with {what}"),
+        )?;
+        if taken {
+            present(rig, 1, &below)?.is(0x6982, &format!("a leaf under an intermediate with {what}"))?;
+        }
         rig.select()?;
         present(rig, 0, &chain.intermediate)?.ok("S1 with the intermediate")?;
-        present(rig, 1, &leaf_bytes)?.is(0x6A80, &format!("a leaf with {what}"))?;
+        let taken = refused_or_taken(&present(rig, 1, &leaf_bytes)?, &format!("a leaf with {what}"))?;
+        if taken {
+            let rc = challenge(rig)?;
+            let right = PrivateKey::generate(rig.rng()).public().to_point65();
+            let data = agree_data(rig, &chain, &rc, Rights::IDENTITY.to_bytes(), &right)?;
+            agree(rig, &data)?.is(0x6982, &format!("AGREE under a leaf with {what}"))?;
+        }
     }
     Ok(())
+}
+
+/// S1 with a key that is no point: 6A80, or taken by a card that finds out when it verifies (decision 0045).
+fn refused_or_taken(answer: &Answer, what: &str) -> Result<bool, Stop> {
+    if answer.sw == 0x9000 {
+        return Ok(true);
+    }
+    answer.is(0x6A80, what)?;
+    Ok(false)
 }
 
 fn points_in_agree(rig: &mut TestRig<'_>) -> Check {

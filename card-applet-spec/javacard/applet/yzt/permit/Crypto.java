@@ -210,15 +210,23 @@ final class Crypto {
         return agree(check, point, at, work, scratch);
     }
 
-    /** Sets a public key where it holds another point: whoever shows the same certificates again must not wear it. */
-    void setPoint(ECPublicKey key, byte[] point, short at, short scratch) {
+    /**
+     * Sets a public key where it holds another point: whoever shows the same certificates again must not wear it. False
+     * where the platform looks at the point here, and it is none.
+     */
+    boolean setPoint(ECPublicKey key, byte[] point, short at, short scratch) {
         if (key.isInitialized()) {
             key.getW(work, scratch);
             if (Bytes.equal(work, scratch, point, at, POINT)) {
-                return;
+                return true;
             }
         }
-        key.setW(point, at, POINT);
+        try {
+            key.setW(point, at, POINT);
+            return true;
+        } catch (CryptoException refused) {
+            return false;
+        }
     }
 
     /** Begins to verify; what is signed goes to {@link #signed}. */
@@ -303,10 +311,5 @@ final class Crypto {
         }
         cipher.doFinal(work, base, (short) (end - base), work, base);
         return (short) (end - BLOCK);
-    }
-
-    /** SP 800-56C one-step (chapter 04): one block of 32 bytes from `length` bytes at `z`, of which the first four are free. */
-    void kdf(short z, short length, short to) {
-        hash.doFinal(work, z, length, work, to);
     }
 }

@@ -101,8 +101,9 @@ final class DoorS {
     }
 
     /**
-     * Form, name of the issuer, signature, and the point on the curve; `keep` takes the point then. Only of a certificate
-     * that is signed is the point looked at: it costs an ECDH, and keeping it is a write.
+     * Form, name of the issuer, signature; `keep` takes the point then, of a certificate that is signed only: keeping it is
+     * a write. Whether it is on the curve is the platform's to say when it is used: an ECDH to find out would cost more
+     * than the verification, no secret of the card meets it, and under a point off the curve nothing verifies.
      */
     private void present(byte[] buffer, short lc, byte[] name, short at, ECPublicKey issuer, ECPublicKey keep) {
         Certificate.parse(buffer, lc, work, card.ram.cursor);
@@ -110,10 +111,9 @@ final class DoorS {
         card.crypto.verifyWith(issuer);
         card.crypto.signed(buffer, Certificate.place(work, Certificate.BODY), Certificate.place(work, Certificate.BODY_LEN));
         Sw.need(card.crypto.verify(buffer, Certificate.place(work, Certificate.SIGNATURE), W_DER), Sw.SECURITY);
-        short point = Certificate.place(work, Certificate.POINT);
-        Sw.need(card.crypto.isPoint(buffer, point, W_Z), Sw.WRONG_DATA);
         if (keep != null) {
-            card.crypto.setPoint(keep, buffer, point, W_Z);
+            short point = Certificate.place(work, Certificate.POINT);
+            Sw.need(card.crypto.setPoint(keep, buffer, point, W_Z), Sw.WRONG_DATA);
         }
     }
 
@@ -174,7 +174,7 @@ final class DoorS {
         short index = Codes.domainFor(buffer, A_RIGHTS);
         Sw.need(index >= 0, Sw.WRONG_DATA);
         Crypto crypto = card.crypto;
-        crypto.setPoint(crypto.leafKey, session, Ram.L_POINT, W_Z);
+        Sw.need(crypto.setPoint(crypto.leafKey, session, Ram.L_POINT, W_Z), Sw.SECURITY);
         crypto.verifyWith(crypto.leafKey);
         crypto.signed(TA_LABEL, (short) 0, (short) 11);
         crypto.signed(buffer, A_RIGHTS, (short) 4);
