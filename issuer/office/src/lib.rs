@@ -21,6 +21,7 @@ mod ended;
 pub mod error;
 pub mod evaluation;
 pub mod fault;
+pub mod find_case;
 pub mod frozen_case;
 mod frozen_change;
 pub mod frozen_photo;

@@ -4,7 +4,7 @@
 //! Which roles do what stands here, once for every door. A photo belongs to the applications for which it was taken or came
 //! onto a card, and one of somebody else is not found. Left out: who acts (the doors know).
 
-use issuer_store::{Entry, PhotoErasure, Snapshot, Transaction};
+use issuer_store::{Entry, PhotoErasure, PhotoToConfirm, Snapshot, Transaction};
 use permit_domain::{
     Actor as _, Application, ApplicationId, ApplicationState, ChangeKind, Error as DomainError, PermitState,
     PersonId, StaffId,
@@ -99,31 +99,71 @@ impl Office {
         };
         match self.photo_store().await?.submit(submit).await? {
             photo::Submission::Held { photo, .. } => {
-                self.taken_for(application, photo.photo, by).await?;
+                self.taken_for(application, &photo).await?;
                 Ok(photo)
             }
             photo::Submission::Refused(judgement) => Err(OfficeError::PhotoRefused(Box::new(judgement))),
         }
     }
 
-    /// Enters that a photo was taken for an application. The photo store holds it already: whoever does not hear of this
-    /// submits the same file again.
+    /// Enters that a photo was taken for an application, and whether it waits for a colleague. The photo store holds it already:
+    /// whoever does not hear of this submits the same file again.
     async fn taken_for(
         &self,
         application: ApplicationId,
+        status: &photo::PhotoStatus,
+    ) -> Result<(), OfficeError> {
+        let photo = status.photo.to_string();
+        let waiting = match status.state {
+            photo::PhotoState::Waiting => Some(PhotoToConfirm {
+                application,
+                photo: photo.clone(),
+                taken_by: status.submitted_by.as_str().parse()?,
+            }),
+            _ => None,
+        };
+        let mut ledger = self.read().await?;
+        if ledger.is_photo_of(application, &photo).await?
+            && ledger.photo_to_confirm(application).await? == waiting
+        {
+            return Ok(());
+        }
+        drop(ledger);
+        let mut tx = self.begin().await?;
+        tx.photo_belongs(application, &photo).await?;
+        match &waiting {
+            Some(waiting) => tx.photo_waits(waiting).await?,
+            None => tx.no_photo_waits(application).await?,
+        }
+        let entry = Entry {
+            role: "photo clerk",
+            actor: status.submitted_by.as_str(),
+            action: "photo TAKEN",
+            subject: &application.to_string(),
+            detail: &format!(r#"{{"photo":"{photo}"}}"#),
+        };
+        let appended = tx.append(entry).await?;
+        Ok(tx.commit(appended).await?)
+    }
+
+    /// Takes a photo out of those that wait for a colleague, with an entry that says why; nothing where it does not wait.
+    async fn waits_no_more(
+        &self,
+        application: ApplicationId,
         id: photo::PhotoId,
-        by: &StaffId,
+        (action, by): (&str, &str),
     ) -> Result<(), OfficeError> {
         let photo = id.to_string();
-        if self.read().await?.is_photo_of(application, &photo).await? {
+        let waiting = self.read().await?.photo_to_confirm(application).await?;
+        if waiting.is_none_or(|waiting| waiting.photo != photo) {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        tx.photo_belongs(application, &photo).await?;
+        tx.no_photo_waits(application).await?;
         let entry = Entry {
             role: "photo clerk",
-            actor: by.as_str(),
-            action: "photo TAKEN",
+            actor: by,
+            action,
             subject: &application.to_string(),
             detail: &format!(r#"{{"photo":"{photo}"}}"#),
         };
@@ -140,7 +180,19 @@ impl Office {
         application: ApplicationId,
     ) -> Result<Vec<photo::PhotoStatus>, OfficeError> {
         let person = self.photographed(application).await?;
-        Ok(self.photo_store().await?.photos(person).await?)
+        let photos = self.photo_store().await?.photos(person).await?;
+        // The photo store lets go of what nobody confirms in time, and the list with it.
+        if let Some(waiting) = self.read().await?.photo_to_confirm(application).await? {
+            let id = waiting.photo.parse().map_err(photo::Error::Failed)?;
+            let waits = |status: &photo::PhotoStatus| {
+                status.photo == id && matches!(status.state, photo::PhotoState::Waiting)
+            };
+            if !photos.iter().any(waits) {
+                let why = ("photo NOT_CONFIRMED", waiting.taken_by.as_str());
+                self.waits_no_more(application, id, why).await?;
+            }
+        }
+        Ok(photos)
     }
 
     /// How one photo stands, by its id alone.
@@ -187,7 +239,10 @@ impl Office {
             by: actor(by)?,
             warnings,
         };
-        Ok(photos.confirm(confirm).await?)
+        let confirmed = photos.confirm(confirm).await?;
+        self.waits_no_more(application, id, ("photo CONFIRMED", by.as_str()))
+            .await?;
+        Ok(confirmed)
     }
 
     /// Takes a photo back that no case has used: a mistake at the camera, or the holder's wish.
@@ -206,7 +261,10 @@ impl Office {
             person,
             by: actor(by)?,
         };
-        Ok(self.photo_store().await?.take_back(take).await?)
+        let taken = self.photo_store().await?.take_back(take).await?;
+        self.waits_no_more(application, id, ("photo TAKEN_BACK", by.as_str()))
+            .await?;
+        Ok(taken)
     }
 
     /// Requests that a photo ends by an order, used or not: the first of two people. What was requested before, and nobody
@@ -298,7 +356,10 @@ impl Office {
             by: actor(approved_by)?,
             case: order,
         };
-        Ok(photos.erase(erase).await?)
+        let erased = photos.erase(erase).await?;
+        self.waits_no_more(application, id, ("photo ERASED", approved_by.as_str()))
+            .await?;
+        Ok(erased)
     }
 
     /// Opens the application's case for reads of its applicant's photos; it may be open already.

@@ -114,7 +114,12 @@ fn plain(typed: &str) -> String {
 /// What stands for a receipt number that somebody typed, however it is written: for whoever counts tries.
 #[must_use]
 pub fn typed_receipt(typed: &str) -> Digest {
-    Digest::of(plain(typed).to_ascii_lowercase().as_bytes())
+    Digest::of(plain_receipt(typed).as_bytes())
+}
+
+/// A receipt number as it is looked for, however it is written.
+pub(crate) fn plain_receipt(typed: &str) -> String {
+    plain(typed).to_ascii_lowercase()
 }
 
 fn receipt_of(id: ApplicationId) -> String {
@@ -144,10 +149,7 @@ pub(crate) async fn of_slip(
     receipt: &str,
     code: &str,
 ) -> Result<Option<ApplicationId>, OfficeError> {
-    let (receipt, code) = (
-        plain(receipt).to_ascii_lowercase(),
-        plain(code).to_ascii_uppercase(),
-    );
+    let (receipt, code) = (plain_receipt(receipt), plain(code).to_ascii_uppercase());
     let key = ledger.slip_key().await?;
     let typed = Digest::of(code.as_bytes());
     let found = ledger.applications_of_receipt(&receipt).await?;

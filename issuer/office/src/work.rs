@@ -4,11 +4,14 @@
 
 use issuer_store::{Card, Snapshot, StoredApplication};
 use jiff::civil::Date;
-use permit_domain::{Applicant, ApplicationId, CardChange, ChangeState, Decision, Order, OrderState, Tier};
+use permit_domain::{
+    Applicant, ApplicationId, CardChange, ChangeState, Decision, Order, OrderState, StaffId, Tier,
+};
 
 use crate::error::OfficeError;
 use crate::office::Office;
 use crate::on_file;
+use crate::photo::CONFIRMS;
 use crate::scrap::WITNESSES;
 use crate::staff::StaffRole;
 
@@ -20,6 +23,8 @@ const SHOWN: u32 = 50;
 pub enum WorkList {
     /// Accepted applications whose intake has not ended, and permits whose next card waits for its photo.
     Complete,
+    /// Photos with warnings that wait for a colleague of who took them.
+    ConfirmPhoto,
     /// Completed cases that nobody has reviewed.
     Review,
     /// Reviewed ones that nobody has signed off.
@@ -45,8 +50,9 @@ pub enum WorkList {
 
 impl WorkList {
     /// All lists, in the order of a case.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Complete,
+        Self::ConfirmPhoto,
         Self::Review,
         Self::SignOff,
         Self::Order,
@@ -64,6 +70,7 @@ impl WorkList {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
+            Self::ConfirmPhoto => "confirm-photo",
             Self::Review => "review",
             Self::SignOff => "sign-off",
             Self::Order => "order",
@@ -82,6 +89,7 @@ impl WorkList {
     pub const fn roles(self) -> &'static [StaffRole] {
         match self {
             Self::Complete => &[StaffRole::IntakeClerk],
+            Self::ConfirmPhoto => CONFIRMS,
             Self::Review => &[StaffRole::Reviewer],
             Self::SignOff | Self::SignChange | Self::AllowCard => &[StaffRole::Approver],
             Self::Order | Self::Production | Self::WriteChange => &[StaffRole::Producer],
@@ -101,6 +109,7 @@ impl WorkList {
     fn of(state: &str) -> Option<Self> {
         match state {
             "TO_COMPLETE" => Some(Self::Complete),
+            "PHOTO_TO_CONFIRM" => Some(Self::ConfirmPhoto),
             "CONTENT_COMPLETED" => Some(Self::Review),
             "CONTENT_REVIEWED" => Some(Self::SignOff),
             "CONTENT_SIGNED" => Some(Self::Order),
@@ -134,6 +143,8 @@ pub struct Waiting {
     pub change: Option<CardChange>,
     /// The card that a second person allows again, where it is one.
     pub card: Option<Card>,
+    /// Who took the photo that waits, where it is one.
+    pub taken_by: Option<StaffId>,
 }
 
 impl Waiting {
@@ -185,6 +196,17 @@ impl Office {
             WorkList::AllowCard => return to_allow(&mut ledger).await,
             // What is set aside is nobody's case, and may be a blank.
             WorkList::Destroy => return Ok(Vec::new()),
+            WorkList::ConfirmPhoto => {
+                let mut waiting = Vec::new();
+                for photo in ledger.photos_to_confirm(SHOWN).await? {
+                    let case = on_file::application(&mut ledger, photo.application).await?;
+                    waiting.push(Waiting {
+                        taken_by: Some(photo.taken_by),
+                        ..self.waits(case, None)
+                    });
+                }
+                return Ok(waiting);
+            }
             WorkList::Complete => (ledger.applications_to_complete(SHOWN).await?, Vec::new()),
             WorkList::Review | WorkList::SignOff | WorkList::Order => {
                 let state = match list {
@@ -300,6 +322,7 @@ impl Office {
                     order: None,
                     change: Some(stored.change),
                     card: None,
+                    taken_by: None,
                 });
             }
         }
@@ -320,6 +343,7 @@ impl Office {
             order,
             change: None,
             card: None,
+            taken_by: None,
         }
     }
 }
@@ -339,6 +363,7 @@ async fn to_allow(ledger: &mut Snapshot) -> Result<Vec<Waiting>, OfficeError> {
             order: None,
             change: None,
             card: Some(card),
+            taken_by: None,
         });
     }
     Ok(waiting)

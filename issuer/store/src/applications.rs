@@ -287,6 +287,8 @@ impl Snapshot {
             UNION ALL SELECT 'CHANGE_' || state, count(*) FROM changes
                       WHERE state IN ('PROPOSED', 'ORDERED', 'WRITING') GROUP BY state
             UNION ALL SELECT 'CARD_TO_ALLOW', count(*) FROM cards WHERE allow_proposed_by IS NOT NULL
+            UNION ALL SELECT 'PHOTO_TO_CONFIRM', count(*) FROM photos_to_confirm w JOIN applications a ON a.id = w.application
+                      WHERE a.state NOT IN ('REFUSED', 'WITHDRAWN')
             UNION ALL SELECT 'TO_DESTROY', count(*) FROM scraps WHERE state = 'OPEN'";
         Ok(on_engine!(self, |c| sqlx::query_as(WAITING).fetch_all(c))?)
     }
@@ -306,6 +308,19 @@ impl Snapshot {
             .as_str()
             .map(|id| value(id, "events.detail"))
             .transpose()
+    }
+
+    /// The application of a person that was filed last.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn newest_application(&mut self, person: PersonId) -> Result<Option<ApplicationId>, Error> {
+        const NEWEST: &str =
+            "SELECT id FROM applications WHERE person = $1 ORDER BY created_at DESC, id DESC LIMIT 1";
+        let id: Option<String> = on_engine!(self, |c| sqlx::query_scalar(NEWEST)
+            .bind(person.to_string())
+            .fetch_optional(c))?;
+        id.map(|id| value(&id, "applications.id")).transpose()
     }
 
     /// The application of a person that is still open: a unique index keeps it the only one.

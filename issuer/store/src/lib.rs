@@ -79,7 +79,7 @@ pub use evaluations::ScoreCount;
 pub use ledger::{LedgerEntry, LedgerState};
 pub use orders::StepRecord;
 pub use paper_forms::{PaperForm, PaperState};
-pub use photos::PhotoErasure;
+pub use photos::{PhotoErasure, PhotoToConfirm};
 pub use recoveries::{ConfirmedRecovery, Recovery};
 pub use rule_sets::PublishedRules;
 pub use sessions::{OpenedBy, Session};

@@ -25,6 +25,36 @@ pub struct PhotoErasure {
     pub approved_by: Option<StaffId>,
 }
 
+/// A photo whose warnings wait for a colleague of who took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoToConfirm {
+    /// The application for which it was taken.
+    pub application: ApplicationId,
+    /// The photo, 32 hex digits.
+    pub photo: String,
+    /// Who took it, and may not confirm it.
+    pub taken_by: StaffId,
+}
+
+#[derive(sqlx::FromRow)]
+struct ToConfirmRow {
+    application: String,
+    photo: String,
+    taken_by: String,
+}
+
+impl TryFrom<ToConfirmRow> for PhotoToConfirm {
+    type Error = Error;
+
+    fn try_from(row: ToConfirmRow) -> Result<Self, Error> {
+        Ok(Self {
+            application: value(&row.application, "photos_to_confirm.application")?,
+            photo: row.photo,
+            taken_by: value(&row.taken_by, "photos_to_confirm.taken_by")?,
+        })
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     photo: String,
@@ -65,6 +95,34 @@ impl Snapshot {
         Ok(found > 0)
     }
 
+    /// The photo of an application that waits for a colleague.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn photo_to_confirm(
+        &mut self,
+        application: ApplicationId,
+    ) -> Result<Option<PhotoToConfirm>, Error> {
+        const OF: &str = "SELECT application, photo, taken_by FROM photos_to_confirm WHERE application = $1";
+        let row: Option<ToConfirmRow> = on_engine!(self, |c| sqlx::query_as(OF)
+            .bind(application.to_string())
+            .fetch_optional(c))?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// Photos that wait for a colleague of who took them, of cases that are not over; those taken first first, at most `limit`.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn photos_to_confirm(&mut self, limit: u32) -> Result<Vec<PhotoToConfirm>, Error> {
+        const ALL: &str = "
+            SELECT p.application, p.photo, p.taken_by FROM photos_to_confirm p JOIN applications a ON a.id = p.application
+            WHERE a.state NOT IN ('REFUSED', 'WITHDRAWN') ORDER BY p.taken_at, p.application LIMIT $1";
+        let rows: Vec<ToConfirmRow> =
+            on_engine!(self, |c| sqlx::query_as(ALL).bind(i64::from(limit)).fetch_all(c))?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// Every permit that a person ever had.
     ///
     /// # Errors
@@ -101,6 +159,38 @@ impl Transaction {
         write_on_engine!(self, |c| sqlx::query(INSERT)
             .bind(application.to_string())
             .bind(photo)
+            .execute(c))?;
+        Ok(())
+    }
+
+    /// Stores that a photo waits for a colleague of who took it, in place of an earlier one of its application. The entry of the
+    /// ledger is the caller's.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn photo_waits(&mut self, waiting: &PhotoToConfirm) -> Result<(), Error> {
+        const SET: &str = "
+            INSERT INTO photos_to_confirm (application, photo, taken_by, taken_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (application) DO UPDATE SET photo = excluded.photo, taken_by = excluded.taken_by,
+                taken_at = excluded.taken_at";
+        let at = self.millis();
+        write_on_engine!(self, |c| sqlx::query(SET)
+            .bind(waiting.application.to_string())
+            .bind(waiting.photo.as_str())
+            .bind(waiting.taken_by.as_str())
+            .bind(at)
+            .execute(c))?;
+        Ok(())
+    }
+
+    /// Stores that no photo of an application waits for a colleague any more. The entry of the ledger is the caller's.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn no_photo_waits(&mut self, application: ApplicationId) -> Result<(), Error> {
+        const DELETE: &str = "DELETE FROM photos_to_confirm WHERE application = $1";
+        write_on_engine!(self, |c| sqlx::query(DELETE)
+            .bind(application.to_string())
             .execute(c))?;
         Ok(())
     }

@@ -306,6 +306,23 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     let reviewer = town.browser("wang").await;
     let list = clerk.get("/counter/lists/complete").await;
     assert!(list.has(&case) && list.has("还有"), "{}", list.text);
+    // The colleague who is asked to confirm it finds it: counted on the first page, in a list, and by the number of the slip.
+    let home = reviewer.get("/counter").await;
+    assert!(home.has("data-count=\"confirm-photo\">1<"), "{}", home.text);
+    let list = reviewer.get("/counter/lists/confirm-photo").await;
+    assert!(
+        list.has(&format!("{case}#photo")) && list.has("采集人 liu"),
+        "{}",
+        list.text
+    );
+    assert!(clerk.get("/counter/lists/confirm-photo").await.has("由您采集"));
+    let slip = town.fixture.office().slip(id.parse().unwrap()).await.unwrap();
+    let number = ("number", slip.receipt.as_str());
+    let unsaid = reviewer.post("/counter/cases", &[number]).await;
+    assert_eq!(unsaid.status, StatusCode::NOT_FOUND);
+    assert!(unsaid.has("未选择为何查找"), "{}", unsaid.text);
+    let found = reviewer.post("/counter/cases", &[number, ("why", "WORK")]).await;
+    assert_eq!(found.to(), case);
     let seen = reviewer.get(&case).await;
     let picture = seen
         .text
@@ -326,6 +343,8 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     let some = reviewer.post(&format!("{picture}/confirm"), &warnings[1..]).await;
     assert_eq!(some.status, StatusCode::CONFLICT);
     reviewer.post(&format!("{picture}/confirm"), &warnings).await.to();
+    let list = reviewer.get("/counter/lists/confirm-photo").await;
+    assert!(!list.has(&case), "{}", list.text);
     assert!(
         !reviewer.get(&case).await.has("按规则核定"),
         "intake has not ended"

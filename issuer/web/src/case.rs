@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use issuer_office::error::OfficeError;
+use issuer_office::find_case::FINDS;
 use issuer_office::frozen_case::FrozenCase;
 use issuer_office::photo::{CONFIRMS, TAKES};
 use issuer_office::slip::{self, Picture};
@@ -146,16 +147,7 @@ pub(crate) async fn shown(
 
 /// Cases are for who works on them.
 fn may_look(person: &Person) -> Result<(), Refused> {
-    person
-        .acting_as_any(&[
-            StaffRole::IntakeClerk,
-            StaffRole::Reviewer,
-            StaffRole::Approver,
-            StaffRole::Producer,
-            StaffRole::HandOverClerk,
-            StaffRole::ChangeClerk,
-        ])
-        .map(|_| ())
+    person.acting_as_any(FINDS).map(|_| ())
 }
 
 async fn make(

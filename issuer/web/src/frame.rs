@@ -1,6 +1,7 @@
 //! What is around every page: how somebody sees the pages, who is signed in, what waits for them.
 
 use axum::http::HeaderMap;
+use issuer_office::find_case::FINDS;
 use issuer_office::staff::{Member, StaffRole};
 use issuer_office::work::WorkList;
 use program_contract::language::Language;
@@ -166,6 +167,11 @@ impl Frame {
         self.roles.contains(&StaffRole::IntakeClerk)
     }
 
+    /// Whether the person finds cases.
+    pub(crate) fn finds(&self) -> bool {
+        self.is_any(FINDS)
+    }
+
     /// Whether the person has one of these roles.
     fn is_any(&self, roles: &[StaffRole]) -> bool {
         roles.iter().any(|role| self.roles.contains(role))
@@ -190,6 +196,7 @@ impl Frame {
     pub(crate) fn list_name(&self, list: &WorkList) -> &'static str {
         match list {
             WorkList::Complete => self.t("待受理完毕", "To complete"),
+            WorkList::ConfirmPhoto => self.t("待确认照片", "Photos to confirm"),
             WorkList::Review => self.t("待审核", "To review"),
             WorkList::SignOff => self.t("待审批", "To sign off"),
             WorkList::Order => self.t("待制证", "To order"),

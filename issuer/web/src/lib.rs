@@ -14,6 +14,7 @@ mod answer;
 mod assets;
 mod authenticator;
 mod case;
+mod cases;
 mod change;
 mod chart;
 mod check;

@@ -10,6 +10,7 @@ use permit_domain::tier_words;
 
 use crate::allow;
 use crate::answer::{self, Answer, Refused};
+use crate::case;
 use crate::counter::Counter;
 use crate::failure;
 use crate::frame::Frame;
@@ -50,7 +51,7 @@ struct Row {
     tier: &'static str,
     accepted_on: String,
     clock: Option<Deadline>,
-    state: Option<&'static str>,
+    state: Option<String>,
     in_doubt: bool,
 }
 
@@ -80,32 +81,41 @@ pub(crate) async fn list(State(counter): State<Counter>, person: Person, Path(na
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-fn row(frame: &Frame, case: &Waiting, today: Date) -> Row {
-    let order = case.order.as_ref();
+fn row(frame: &Frame, waits: &Waiting, today: Date) -> Row {
+    let order = waits.order.as_ref();
     Row {
-        address: match (order, &case.change, &case.card) {
+        address: match (order, &waits.change, &waits.card) {
             (Some(order), _, _) => format!("/counter/orders/{}", order.id()),
             (None, Some(change), _) => format!("/counter/changes/{}", change.id()),
             (None, None, Some(card)) => allow::address(&card.number),
-            (None, None, None) => format!("/counter/cases/{}", case.application),
+            (None, None, None) if waits.taken_by.is_some() => {
+                format!("{}#photo", case::address(waits.application))
+            }
+            (None, None, None) => case::address(waits.application),
         },
-        name: case.applicant.name.to_string(),
-        number: masked(case.applicant.citizen_number.as_str()),
-        tier: case.tier.map_or_else(
+        name: waits.applicant.name.to_string(),
+        number: masked(waits.applicant.citizen_number.as_str()),
+        tier: waits.tier.map_or_else(
             || frame.t("未指定", "any"),
             |tier| {
                 let (zh, en) = tier_words(tier);
                 frame.t(zh, en)
             },
         ),
-        accepted_on: case.accepted_on.map(|day| day.to_string()).unwrap_or_default(),
-        clock: Deadline::of(case.issue_by, today),
-        state: match (order, &case.change, &case.card) {
-            (Some(order), _, _) => Some(order_words(frame, order.state())),
-            (None, Some(change), _) => Some(kind_words(frame, change.kind())),
-            (None, None, Some(card)) => Some(card_words(frame, card.state)),
-            (None, None, None) => None,
+        accepted_on: waits.accepted_on.map(|day| day.to_string()).unwrap_or_default(),
+        clock: Deadline::of(waits.issue_by, today),
+        state: match (order, &waits.change, &waits.card, &waits.taken_by) {
+            (Some(order), ..) => Some(order_words(frame, order.state()).to_owned()),
+            (None, Some(change), ..) => Some(kind_words(frame, change.kind()).to_owned()),
+            (None, None, Some(card), _) => Some(card_words(frame, card.state).to_owned()),
+            (None, None, None, Some(by)) if frame.account.as_deref() == Some(by.as_str()) => Some(
+                frame
+                    .t("由您采集，请另一人确认", "you took it: a colleague confirms")
+                    .to_owned(),
+            ),
+            (None, None, None, Some(by)) => Some(format!("{} {by}", frame.t("采集人", "taken by"))),
+            (None, None, None, None) => None,
         },
-        in_doubt: case.in_doubt(),
+        in_doubt: waits.in_doubt(),
     }
 }

@@ -12,9 +12,9 @@ use axum::routing::{any, get, post};
 use crate::counter::Counter;
 use crate::form::FORM_LIMIT;
 use crate::{
-    accounts, allow, assets, case, change, check, closing, dashboard, decide, doctor, draft, enrolment,
-    evaluations, events, faces, facts, holder, intake, kit, lists, load, notice, order, paper, person, photo,
-    proof, scraps, settlement, sign_in, status, stock, terminals, uncollected, view,
+    accounts, allow, assets, case, cases, change, check, closing, dashboard, decide, doctor, draft,
+    enrolment, evaluations, events, faces, facts, holder, intake, kit, lists, load, notice, order, paper,
+    person, photo, proof, scraps, settlement, sign_in, status, stock, terminals, uncollected, view,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
@@ -61,6 +61,7 @@ impl Counter {
             .route("/counter/intake/draft", post(draft::save))
             .route("/counter/intake/draft/drop", post(draft::drop))
             .route("/counter/intake/notice", post(notice::notice))
+            .route("/counter/cases", get(cases::search).post(cases::find))
             .route("/counter/cases/{application}", get(case::page))
             .route("/counter/cases/{application}/slip", get(case::slip))
             .route("/counter/cases/{application}/complete", post(decide::complete))

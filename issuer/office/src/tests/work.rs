@@ -1,11 +1,13 @@
 //! Lists of work and holders at the counter, on both engines: what is counted is what is listed, wherever a case stands.
 
+use issuer_store::{Entry, PhotoToConfirm};
 use permit_domain::{EndOfCard, PermitId};
 use rstest::rstest;
 
 use super::ledger::{Book as _, Ledger};
 use super::people::{Engine, at, li_na, n, somebody, staff};
 use super::reads::Reads as _;
+use crate::find_case::{Shown, Wanted};
 use crate::holder::{Brought, LookUp};
 use crate::loss::LossReport;
 use crate::work::WorkList;
@@ -26,6 +28,7 @@ async fn each_case_waits_in_the_list_of_whose_turn_it_is_and_is_counted_there(#[
     ledger.handed_over(&somebody(6), 6).await;
     let expected = [
         (WorkList::Complete, 1),
+        (WorkList::ConfirmPhoto, 0),
         (WorkList::Review, 1),
         (WorkList::SignOff, 1),
         (WorkList::Order, 1),
@@ -160,4 +163,90 @@ async fn who_looks_a_holder_up_stands_in_the_ledger_found_or_not(#[case] engine:
     );
     let holding = office.holding(order.permit()).await.unwrap();
     assert_eq!((holding.cards.len(), holding.changes.len()), (1, 0));
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_case_is_found_by_slip_and_by_citizen_number_for_a_purpose_that_the_ledger_keeps(
+    #[case] engine: Engine,
+) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let id = ledger.accepted(&li_na(), 1).await.id();
+    let slip = office.slip(id).await.unwrap();
+    let by = staff("sun");
+    for (shown, why) in [
+        (Shown::Citizen(li_na().citizen_number), Wanted::Enquiry),
+        (Shown::Receipt(slip.receipt.clone()), Wanted::Slip),
+        (Shown::Receipt(slip.receipt.replace(' ', "-")), Wanted::Work),
+    ] {
+        assert_eq!(office.find_case(&shown, why, &by).await.unwrap(), id);
+    }
+    for nobodys in [
+        Shown::Citizen(somebody(2).citizen_number),
+        Shown::Receipt("0123 4567 89AB".to_owned()),
+    ] {
+        let error = office.find_case(&nobodys, Wanted::Work, &by).await.unwrap_err();
+        assert_eq!(error.code(), "NOT_FOUND");
+    }
+    let looked = |entries: Vec<issuer_store::LedgerEntry>| {
+        let of = entries
+            .into_iter()
+            .filter(|entry| entry.action == "case LOOKED_UP");
+        of.map(|entry| entry.detail).collect::<Vec<_>>()
+    };
+    let found = looked(ledger.store.ledger_of(&id.to_string()).await.unwrap());
+    assert_eq!(found[1], r#"{"by":"RECEIPT","purpose":"SLIP","found":true}"#);
+    assert_eq!(found.len(), 3);
+    assert_eq!(looked(ledger.store.ledger_of("sun").await.unwrap()).len(), 2);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_photo_that_waits_for_a_colleague_stands_in_a_list_until_its_case_is_over(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let application = ledger.accepted(&li_na(), 1).await;
+    let wait = async |photo: &str| {
+        let mut tx = ledger.store.begin(at()).await.unwrap();
+        let waiting = PhotoToConfirm {
+            application: application.id(),
+            photo: photo.repeat(32),
+            taken_by: staff("liu"),
+        };
+        tx.photo_waits(&waiting).await.unwrap();
+        let appended = tx.append(entry("photo TAKEN")).await.unwrap();
+        tx.commit(appended).await.unwrap();
+    };
+    // A later one stands in its place.
+    wait("a").await;
+    wait("b").await;
+    let count = async || {
+        let all = office.waiting().await.unwrap();
+        all.into_iter()
+            .find(|(of, _)| *of == WorkList::ConfirmPhoto)
+            .unwrap()
+            .1
+    };
+    assert_eq!(count().await, 1);
+    let listed = office.work(WorkList::ConfirmPhoto).await.unwrap();
+    assert_eq!(listed[0].application, application.id());
+    assert_eq!(listed[0].taken_by, Some(staff("liu")));
+    ledger.store.withdraw(application, at()).await.unwrap();
+    assert_eq!(count().await, 0);
+    assert!(office.work(WorkList::ConfirmPhoto).await.unwrap().is_empty());
+}
+
+fn entry(action: &str) -> Entry<'_> {
+    Entry {
+        role: "photo clerk",
+        actor: "liu",
+        action,
+        subject: "a case",
+        detail: "{}",
+    }
 }
