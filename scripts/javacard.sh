@@ -36,6 +36,9 @@ if [ "${1:-}" = build ]; then
     printf '%s\n' "$classes"
     exit
 fi
+# The applet alone as the class files that converters take, against nothing but the platform.
+find "$sources/applet" -name '*.java' -print0 |
+    xargs -0 javac --release 7 -g -Xlint:-options -cp "$classes" -d "$(dirname "$classes")/to-convert"
 java "${exports[@]}" -cp "$classes" yzt.tests.Main
 if [ "${1:-}" = soak ]; then
     # The system's own interpreter: `make setup` installs its packages.

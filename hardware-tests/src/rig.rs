@@ -213,7 +213,8 @@ pub fn test_blank(
 ///
 /// [`Error::VirtualCard`]: no Java, or no such classes.
 pub fn java_blank(keys: &TestKeys, number: u32, classes: &Path) -> Result<(InProcess, JavaCutter), Error> {
-    let card = JavaCard::blank(classes, &test_lot_blank(keys, number)?, None)?;
+    let blank = test_lot_blank(keys, number)?;
+    let card = JavaCard::blank(classes, blank.serial, &blank.keys)?;
     Ok((InProcess::with(card.clone()), JavaCutter(card)))
 }
 

@@ -18,7 +18,9 @@ use zeroize::Zeroizing;
 
 use crate::control::file;
 use crate::error::Error;
+use crate::java_card::JavaCard;
 use crate::memory::CardMemory;
+use crate::model::Model;
 
 /// The form of a private key file, for messages.
 const PRIVATE_FORM: &str = "64 hex digits";
@@ -126,11 +128,16 @@ pub fn make_file(
     maker: &PrivateKey,
     card_ca: &PublicKey,
     number: u32,
+    model: Model,
     out: &Path,
     rng: &mut impl CryptoRng,
 ) -> Result<Serial, Error> {
     let sealed = whole::read(lot_file, MAX_LOT).map_err(|source| file("read", lot_file, source))?;
     let blank = from_lot(lot_file, &sealed, maker, card_ca, number)?;
+    if model == Model::Javacard {
+        JavaCard::create(out, blank.serial, &blank.keys)?;
+        return Ok(blank.serial);
+    }
     let memory = CardMemory::create(out, card_applet::MEMORY_LEN)?;
     if let Err(error) = manufacture(&memory, &blank, rng) {
         // It was made a moment ago by us and is no card.
@@ -207,6 +214,7 @@ mod tests {
             &maker,
             &vault.card_ca.public(),
             2,
+            Model::Reference,
             &path("2.card"),
             &mut vault.rng,
         )

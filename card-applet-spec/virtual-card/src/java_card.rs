@@ -1,20 +1,35 @@
 //! The card as a Java Card applet, in a process of its own: the classes of `card-applet-spec/javacard` on the runtime that
 //! stands beside them, behind the same trait as the reference card.
 //!
-//! Orders and answers are `type1 length2 bytes` over pipes; `Server.java` lists them. Left out on purpose: a memory that
-//! survives the process.
+//! Orders and answers are `type1 length2 bytes` over pipes; `Server.java` lists them. A memory file is `YZT-JAVA-CARD-01` (16
+//! bytes), serial10, ENC16 MAC16 DEK16, and all non-volatile bytes of the card, which come with its first power: they are
+//! written after each command that changed them. A process that is killed inside a command leaves the state before it.
 
 use std::fmt;
+use std::fs::{OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Write};
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use card_applet_spec::codes::Serial;
+use card_applet_spec::kdf::KeySet;
+use program_contract::file::{self as whole, Lock};
 use zeroize::Zeroizing;
 
-use crate::blank::Blank;
 use crate::chip::{ATR, Chip};
+use crate::control::file;
 use crate::error::Error;
+
+/// What a memory file starts with.
+pub(crate) const MAGIC: [u8; 16] = *b"YZT-JAVA-CARD-01";
+/// serial10 and three keys.
+const PARAMETERS_LEN: usize = 58;
+/// Where the non-volatile bytes begin in the file.
+const IMAGE_AT: u64 = 74;
+/// Environment variable with the folder of the compiled classes.
+const CLASSES_VARIABLE: &str = "YZT_JAVACARD_CLASSES";
 
 /// The runtime weaves the applet's classes with the bytecode library that Java 17 has inside.
 const EXPORT: &str = "java.base/jdk.internal.org.objectweb.asm=ALL-UNNAMED";
@@ -27,6 +42,8 @@ struct Machine {
     process: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
+    /// Where its non-volatile bytes are kept.
+    file: Option<Lock>,
 }
 
 impl fmt::Debug for JavaCard {
@@ -36,13 +53,67 @@ impl fmt::Debug for JavaCard {
 }
 
 impl JavaCard {
-    /// A new blank of the compiled classes in `classes` (`scripts/javacard.sh build` prints the folder), without power. With
-    /// a seed its random numbers are the same in each run: for tests only.
+    /// A new blank of the compiled classes in `classes` (`scripts/javacard.sh build` prints the folder), without power and
+    /// without a memory file.
     ///
     /// # Errors
     ///
     /// [`Error::JavaCard`].
-    pub fn blank(classes: &Path, blank: &Blank, seed: Option<u64>) -> Result<Self, Error> {
+    pub fn blank(classes: &Path, serial: Serial, transport: &KeySet) -> Result<Self, Error> {
+        Self::start(classes, &parameters(serial, transport), None)
+    }
+
+    /// A new memory file of a blank. An existing file is never overwritten: it may be a card.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`].
+    pub fn create(path: &Path, serial: Serial, transport: &KeySet) -> Result<(), Error> {
+        let content = Zeroizing::new([&MAGIC[..], &parameters(serial, transport)].concat());
+        whole::create(path, &content, whole::PRIVATE).map_err(|source| file("create", path, source))
+    }
+
+    /// The card of a memory file, for this process alone, without power.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`], [`Error::CardInUse`], [`Error::NotACard`]; [`Error::JavaCard`]: no Java, no compiled classes, or those of
+    /// another applet.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|source| file("open", path, source))?;
+        let lock = Lock::on(opened).map_err(|error| match error {
+            TryLockError::WouldBlock => Error::CardInUse {
+                path: path.to_owned(),
+            },
+            TryLockError::Error(source) => file("lock", path, source),
+        })?;
+        let mut content = Zeroizing::new(Vec::new());
+        let mut opened = lock.file();
+        opened
+            .read_to_end(&mut content)
+            .map_err(|source| file("read", path, source))?;
+        let rest = content.strip_prefix(&MAGIC[..]);
+        let (parameters, image) = rest
+            .and_then(|rest| rest.split_at_checked(PARAMETERS_LEN))
+            .ok_or_else(|| Error::NotACard {
+                path: path.to_owned(),
+            })?;
+        let card = Self::start(&classes()?, parameters, Some(lock))?;
+        if image.is_empty() {
+            card.machine()
+                .keep()
+                .map_err(|source| file("write", path, source))?;
+        } else {
+            card.order(b'L', image)?;
+        }
+        Ok(card)
+    }
+
+    fn start(classes: &Path, parameters: &[u8], file: Option<Lock>) -> Result<Self, Error> {
         let mut process = Command::new("java")
             // One card, seconds long: the second compiler and a second collector would cost more than they bring.
             .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"])
@@ -60,15 +131,9 @@ impl JavaCard {
             process,
             orders,
             answers: BufReader::new(answers),
+            file,
         })));
-        let mut parameters = Zeroizing::new(blank.serial.0.to_vec());
-        for key in [&blank.keys.enc, &blank.keys.mac, &blank.keys.dek] {
-            parameters.extend_from_slice(key.expose());
-        }
-        if let Some(seed) = seed {
-            parameters.extend_from_slice(&seed.to_be_bytes());
-        }
-        card.order(b'K', &parameters)?;
+        card.order(b'K', parameters)?;
         Ok(card)
     }
 
@@ -81,24 +146,6 @@ impl JavaCard {
     pub fn cut(&self, operation: u32, bytes: u32) -> Result<(), Error> {
         let plan = [operation.to_be_bytes(), bytes.to_be_bytes()].concat();
         self.order(b'T', &plan).map(drop)
-    }
-
-    /// Remembers the state of this moment, for [`JavaCard::restore`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::JavaCard`].
-    pub fn mark(&self) -> Result<(), Error> {
-        self.order(b'M', &[]).map(drop)
-    }
-
-    /// Goes back to the state of [`JavaCard::mark`], without power.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::JavaCard`].
-    pub fn restore(&self) -> Result<(), Error> {
-        self.order(b'R', &[]).map(drop)
     }
 
     /// A figure of the runtime by its name in `Counts.java`: `write.operations`, `memory.transient`. `None`: it counts no
@@ -130,7 +177,41 @@ impl JavaCard {
 
 const FAILED: Error = Error::JavaCard;
 
+/// serial10 || ENC16 MAC16 DEK16.
+fn parameters(serial: Serial, transport: &KeySet) -> Zeroizing<Vec<u8>> {
+    let mut parameters = Zeroizing::new(serial.0.to_vec());
+    for key in [&transport.enc, &transport.mac, &transport.dek] {
+        parameters.extend_from_slice(key.expose());
+    }
+    parameters
+}
+
+/// The folder of the compiled classes: from the environment, else in the target folder of the running program.
+fn classes() -> Result<PathBuf, Error> {
+    if let Some(named) = std::env::var_os(CLASSES_VARIABLE) {
+        return Ok(named.into());
+    }
+    let running = std::env::current_exe().map_err(|_| FAILED)?;
+    running
+        .ancestors()
+        .map(|folder| folder.join("javacard/classes"))
+        .find(|folder| folder.is_dir())
+        .ok_or(FAILED)
+}
+
 impl Machine {
+    /// Writes the card's non-volatile bytes to its file, where it has one.
+    fn keep(&mut self) -> io::Result<()> {
+        if self.file.is_none() {
+            return Ok(());
+        }
+        let (_, image) = self.converse(b'G', &[])?;
+        match &self.file {
+            Some(file) => file.file().write_all_at(&Zeroizing::new(image), IMAGE_AT),
+            None => Ok(()),
+        }
+    }
+
     fn converse(&mut self, kind: u8, data: &[u8]) -> io::Result<(u8, Vec<u8>)> {
         let length = u16::try_from(data.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         let mut frame = Zeroizing::new(vec![kind]);
@@ -169,10 +250,13 @@ impl Chip for JavaCard {
     }
 
     fn process(&mut self, command: &[u8]) -> Option<Vec<u8>> {
-        match self.order(b'C', command) {
-            Ok((b'C', answer)) => Some(answer),
-            _ => None,
+        let mut machine = self.machine();
+        let (kind, answer) = machine.converse(b'C', command).ok()?;
+        // A card whose bytes cannot be kept has lost its power before it answered.
+        if kind != b'C' && machine.keep().is_err() {
+            return None;
         }
+        (kind != b'D').then_some(answer)
     }
 
     fn kind(&self) -> &'static str {

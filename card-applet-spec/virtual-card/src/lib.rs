@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`card`], [`memory`], [`random`] | our card: applet, memory in RAM or a file, torn writes, random source |
 //! | [`java_card`] | the same card as a Java Card applet, in a process of its own |
+//! | [`model`] | which of the two a memory file holds |
 //! | [`blank`] | making blanks from the vault's lot file |
 //! | [`chip`] | what else can lie on a reader: a foreign card, a dead one |
 //! | [`in_process`] | the card behind the transport trait, without a service |
@@ -32,6 +33,7 @@ pub mod manipulator;
 pub mod memory;
 #[cfg(feature = "taptime")]
 pub mod meter;
+pub mod model;
 pub mod pcscd;
 pub mod random;
 pub mod slot;

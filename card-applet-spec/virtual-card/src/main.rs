@@ -14,6 +14,7 @@ use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 use virtual_card::control::{self, Control, Order, Reply, SCHEMA, SlotStatus};
 use virtual_card::manipulator::CardManipulator;
+use virtual_card::model::Model;
 use virtual_card::pcscd::{self, Options, PrivatePcscd, READERS};
 use virtual_card::slot::{FIRST_PORT, Slot};
 #[cfg(feature = "taptime")]
@@ -80,6 +81,9 @@ enum Command {
         /// Which blank of the lot
         #[arg(long, default_value_t = 1)]
         number: u32,
+        /// Which model of card
+        #[arg(long, value_enum, default_value_t)]
+        card: Model,
     },
     /// Lay a card on a virtual reader that already runs (pcscd with vsmartcard-vpcd), until interrupted
     Serve {
@@ -215,10 +219,19 @@ fn run(arguments: &Arguments) -> Result<Ended, Failure> {
             maker_key,
             card_ca,
             number,
+            card,
         } => {
             let maker = blank::read_private_key(maker_key)?;
             let card_ca = blank::read_public_key(card_ca)?;
-            let serial = blank::make_file(lot_file, &maker, &card_ca, *number, out, &mut system_random()?)?;
+            let serial = blank::make_file(
+                lot_file,
+                &maker,
+                &card_ca,
+                *number,
+                *card,
+                out,
+                &mut system_random()?,
+            )?;
             let serial = serial.to_string();
             Outcome::done(
                 "yzt.blank/1",

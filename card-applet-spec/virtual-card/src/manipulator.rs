@@ -1,12 +1,11 @@
 //! Carries out the orders of the control socket at one reader.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::card::Card;
 use crate::chip::{Chip, Foreign, Mute};
 use crate::control::{Order, Reply};
 use crate::error::Error;
-use crate::memory::CardMemory;
+use crate::model;
 use crate::random::CardRandom;
 use crate::slot::Slot;
 
@@ -97,11 +96,10 @@ impl CardManipulator {
     }
 
     fn card(&self, memory: &Path) -> Result<Box<dyn Chip>, Error> {
-        let memory = CardMemory::open(&PathBuf::from(memory))?;
         let random = match &self.random {
             RandomPlan::Fresh(source) => CardRandom::from_source(&mut source.clone()),
             RandomPlan::Repeating(seed) => CardRandom::repeating(*seed),
         };
-        Ok(Box::new(Card::new(memory, random)))
+        model::open(memory, random)
     }
 }

@@ -427,6 +427,7 @@ fn test_keys_lead_from_the_makers_key_to_a_blank_that_passes() {
         &virtual_card::blank::read_private_key(&path("maker.key")).unwrap(),
         &virtual_card::blank::read_public_key(&path("ca.pub")).unwrap(),
         3,
+        virtual_card::model::Model::Reference,
         &path("3.card"),
         &mut rng(6),
     )

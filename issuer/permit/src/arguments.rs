@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
 use permit_domain::{ApplicationId, OrderId};
 use serde::{Deserialize, Serialize};
+use virtual_card::model::Model;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -46,6 +47,15 @@ pub(crate) struct Common {
     /// Use this reader of the machine's own PC/SC service, and the card that lies on it
     #[arg(long, value_name = "NAME")]
     pub(crate) reader: Option<String>,
+    /// Which card the blanks of a new installation are; an older one keeps those that it has
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "MODEL",
+        conflicts_with = "reader"
+    )]
+    pub(crate) card: Model,
     /// Print one JSON object to standard output, also on failure
     #[arg(long)]
     pub(crate) json: bool,

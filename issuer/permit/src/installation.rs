@@ -26,8 +26,9 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use service_contract::Caller;
 use tokio::net::UnixStream;
+use virtual_card::model::{self, Model};
 use virtual_card::pcscd::READERS;
-use virtual_card::{Card, CardMemory, CardRandom, InProcess, blank, control};
+use virtual_card::{CardRandom, InProcess, blank, control};
 
 use crate::arguments::Common;
 use crate::folder::{Folder, replace, write_new};
@@ -215,7 +216,7 @@ impl Installation {
             services,
             sockets,
         };
-        installation.receive_blanks(steps).await?;
+        installation.receive_blanks(common.card, steps).await?;
         installation.write_samples()?;
         Ok(installation)
     }
@@ -285,7 +286,7 @@ impl Installation {
 
     /// A lot of blanks: the vault seals its transport keys to the card maker, the card maker makes the cards, the office
     /// takes them into stock. Done once.
-    async fn receive_blanks(&mut self, steps: &mut Steps) -> Result<(), Failure> {
+    async fn receive_blanks(&mut self, model: Model, steps: &mut Steps) -> Result<(), Failure> {
         let cards = self.folder.at("cards");
         let received = cards.join("received");
         if received.exists() {
@@ -295,7 +296,7 @@ impl Installation {
             Words("制作一批空白卡", "make a lot of blanks"),
             Words("制卡商", "card maker"),
         );
-        let made = self.make_blanks(&cards).await;
+        let made = self.make_blanks(&cards, model).await;
         let serials = steps.end(making, made)?;
         let taking = steps.begin(
             Words("空白卡入库", "take the blanks into stock"),
@@ -312,7 +313,7 @@ impl Installation {
         replace(&received, b"")
     }
 
-    async fn make_blanks(&mut self, cards: &Path) -> Result<Vec<CardSerial>, Failure> {
+    async fn make_blanks(&mut self, cards: &Path, model: Model) -> Result<Vec<CardSerial>, Failure> {
         let key_file = cards.join("maker.key");
         let maker_key = if key_file.exists() {
             let key = blank::read_private_key(&key_file)?;
@@ -355,7 +356,15 @@ impl Installation {
             if !file.exists() {
                 let making = cards.join("making");
                 let _ = std::fs::remove_file(&making);
-                blank::make_file(&lot_file, &maker, &card_ca, number, &making, &mut self.random)?;
+                blank::make_file(
+                    &lot_file,
+                    &maker,
+                    &card_ca,
+                    number,
+                    model,
+                    &making,
+                    &mut self.random,
+                )?;
                 program_contract::file::rename(&making, &file)
                     .map_err(|error| Failure::file(Words("写入", "write"), &file, &error))?;
             }
@@ -432,13 +441,12 @@ impl Installation {
                 Ok(Box::new(PcscTransport::connect(&wanted)?))
             }
             Place::InProcess => {
-                let memory = CardMemory::open(&self.card_file(serial))?;
                 let mut source =
                     StdRng::try_from_rng(&mut getrandom::SysRng).map_err(|error| no_random(&error))?;
-                Ok(Box::new(InProcess::with(Card::new(
-                    memory,
-                    CardRandom::from_source(&mut source),
-                ))))
+                let card = model::open(&self.card_file(serial), CardRandom::from_source(&mut source))?;
+                let mut reader = InProcess::empty();
+                reader.insert(card);
+                Ok(Box::new(reader))
             }
         }
     }

@@ -79,14 +79,6 @@ public final class APDU {
         return (short) data.length;
     }
 
-    public short getIncomingLength() {
-        return (short) data.length;
-    }
-
-    public short getOffsetCdata() {
-        return 5;
-    }
-
     /** Le: 256 for the byte 00, 0 where none was sent. */
     public short setOutgoing() {
         if (outgoing) {
@@ -114,9 +106,5 @@ public final class APDU {
         byte[] more = Arrays.copyOfRange(from, offset, offset + bytes);
         answer = Arrays.copyOf(answer, before + bytes);
         System.arraycopy(more, 0, answer, before, bytes);
-    }
-
-    public void sendBytes(short offset, short bytes) {
-        sendBytesLong(buffer, offset, bytes);
     }
 }

@@ -23,10 +23,6 @@ public final class JCSystem {
         return array;
     }
 
-    public static byte isTransient(Object array) {
-        return Platform.current().memory().eventOf(array);
-    }
-
     public static void beginTransaction() {
         Platform.current().memory().begin();
     }
@@ -37,14 +33,6 @@ public final class JCSystem {
 
     public static void abortTransaction() {
         Platform.current().memory().abort();
-    }
-
-    public static byte getTransactionDepth() {
-        return (byte) (Platform.current().memory().isInTransaction() ? 1 : 0);
-    }
-
-    public static short getUnusedCommitCapacity() {
-        return (short) Platform.current().memory().unusedTransactionBytes();
     }
 
     private static byte checked(byte event) {

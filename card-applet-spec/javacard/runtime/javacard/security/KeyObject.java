@@ -19,6 +19,7 @@ abstract class KeyObject implements Key {
         Platform platform = Platform.current();
         if (event == JCSystem.NOT_A_TRANSIENT_OBJECT) {
             platform.counts().allocated(cells.length + 16);
+            platform.memory().keep(cells);
         } else {
             platform.counts().allocated(16);
             platform.memory().makeTransient(cells, event, cells.length);

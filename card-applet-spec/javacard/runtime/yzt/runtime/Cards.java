@@ -17,4 +17,15 @@ public final class Cards {
         card.install(applet, AID, parameters);
         return card;
     }
+
+    /** All non-volatile bytes of a card. */
+    public static byte[] image(Platform card) {
+        return card.memory().image();
+    }
+
+    /** Puts the bytes of another time into a card, which loses its power. */
+    public static void load(Platform card, byte[] image) {
+        card.powerOff();
+        card.memory().load(image);
+    }
 }

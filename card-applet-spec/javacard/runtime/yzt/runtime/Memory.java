@@ -33,6 +33,8 @@ public final class Memory {
     private final List<Before> transaction = new ArrayList<>();
     private final Deque<Before> history = new ArrayDeque<>();
     private final Map<Object, Boolean> conditional = new IdentityHashMap<>();
+    /** Every non-volatile array of the card, in the order in which they were made: that is the same for every card. */
+    private final List<byte[]> kept = new ArrayList<>();
     private final Counts counts;
     private boolean inTransaction;
     private boolean remembering;
@@ -64,6 +66,34 @@ public final class Memory {
         cutAt = Long.MAX_VALUE;
     }
 
+    /** A non-volatile array was made. */
+    public void keep(byte[] array) {
+        kept.add(array);
+    }
+
+    /** All non-volatile bytes. */
+    byte[] image() {
+        byte[] image = new byte[kept.stream().mapToInt(array -> array.length).sum()];
+        int at = 0;
+        for (byte[] array : kept) {
+            System.arraycopy(array, 0, image, at, array.length);
+            at += array.length;
+        }
+        return image;
+    }
+
+    /** The bytes of another time, of this card or of one with the same applet. */
+    void load(byte[] image) {
+        if (image.length != image().length) {
+            throw new IllegalArgumentException("the image is of another applet");
+        }
+        int at = 0;
+        for (byte[] array : kept) {
+            System.arraycopy(image, at, array, 0, array.length);
+            at += array.length;
+        }
+    }
+
     public boolean isTransient(Object array) {
         return transients.containsKey(array);
     }
@@ -76,11 +106,6 @@ public final class Memory {
     /** A buffer of the platform's own: never non-volatile, and not of the applet's account. */
     public void makeTransientFor(byte[] buffer) {
         transients.put(buffer, JCSystem.NOT_A_TRANSIENT_OBJECT);
-    }
-
-    public byte eventOf(Object array) {
-        Byte event = transients.get(array);
-        return event == null ? JCSystem.NOT_A_TRANSIENT_OBJECT : event;
     }
 
     /** Clears what is forgotten at this event; a reset forgets what a deselection does too. */
@@ -155,10 +180,7 @@ public final class Memory {
         }
         boolean cut = ++counts.operations >= cutAt;
         counts.writtenBytes += bytes;
-        int arrive = cut ? Math.min(cutBytes * elements / Math.max(bytes, 1), elements) : elements;
-        if (cut && cutBytes >= bytes) {
-            arrive = elements;
-        }
+        int arrive = cut && cutBytes < bytes ? cutBytes / (bytes / elements) : elements;
         // An atomic write arrives whole or not at all.
         if (!atomic || arrive == elements) {
             Object old = part(to, offset, arrive);
@@ -239,13 +261,5 @@ public final class Memory {
         transaction.clear();
         conditional.clear();
         transactionBytes = 0;
-    }
-
-    public boolean isInTransaction() {
-        return inTransaction;
-    }
-
-    public int unusedTransactionBytes() {
-        return TRANSACTION_CAPACITY - transactionBytes;
     }
 }

@@ -7,17 +7,18 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
-import java.util.Random;
 
 /**
  * A card as a process: orders on standard input, answers on standard output, each `type1 length2 bytes`.
  *
  * <pre>
- * K serial10 keys48 [seed8]   a new blank, without power; with a seed its random numbers repeat (tests only)
+ * K serial10 keys48           a new blank, without power
  * P, O                        power on, power off
- * C command                   one command; answered C answer, or D when power failed before there was one
+ * C command                   one command; answered C answer, W answer where something was written, or D when power failed
+ *                             before there was an answer
  * T operation4 bytes4         power fails in that write operation from now (1: the next; 0: not any more)
  * M, R                        remember this state; go back to it, without power
+ * G, L bytes                  all non-volatile bytes; those of another time, without power
  * N                           counts, one {@code name value} a line
  * </pre>
  *
@@ -56,11 +57,7 @@ public final class Server {
     private void carryOut(int order, byte[] data) throws Exception {
         switch (order) {
             case 'K' -> {
-                ByteBuffer parameters = ByteBuffer.wrap(data);
-                byte[] blank = new byte[58];
-                parameters.get(blank);
-                Random random = parameters.hasRemaining() ? new Random(parameters.getLong()) : new SecureRandom();
-                card = Cards.blank(blank, random);
+                card = Cards.blank(data, new SecureRandom());
                 say('K', new byte[0]);
             }
             case 'P' -> {
@@ -72,11 +69,13 @@ public final class Server {
                 say('O', new byte[0]);
             }
             case 'C' -> {
+                long before = card.counts().operations();
                 byte[] answer = card.process(data);
                 if (card.escaped() != null) {
                     card.escaped().printStackTrace();
                 }
-                say(answer == null ? 'D' : 'C', answer == null ? new byte[0] : answer);
+                char what = card.counts().operations() == before ? 'C' : 'W';
+                say(answer == null ? 'D' : what, answer == null ? new byte[0] : answer);
             }
             case 'T' -> {
                 ByteBuffer cut = ByteBuffer.wrap(data);
@@ -91,6 +90,11 @@ public final class Server {
                 card.powerOff();
                 card.memory().restore();
                 say('R', new byte[0]);
+            }
+            case 'G' -> say('G', Cards.image(card));
+            case 'L' -> {
+                Cards.load(card, data);
+                say('L', new byte[0]);
             }
             case 'N' -> say('N', card.counts().toString().getBytes(StandardCharsets.US_ASCII));
             default -> throw new IOException("no such order: " + order);

@@ -20,6 +20,11 @@ public final class Stores {
         }
     }
 
+    /** An array of the applet was made: bytes stay. */
+    public static void made(byte[] array) {
+        Platform.current().memory().keep(array);
+    }
+
     /** An array that a load file holds. */
     public static void loaded(int bytes) {
         if (Platform.current() != null) {

@@ -103,6 +103,10 @@ public final class Weaver extends ClassLoader {
                 sized(operand == Opcodes.T_SHORT ? 2 : 1);
             }
             super.visitIntInsn(opcode, operand);
+            if (opcode == Opcodes.NEWARRAY && operand == Opcodes.T_BYTE && !count.equals(LOADED)) {
+                super.visitInsn(Opcodes.DUP);
+                super.visitMethodInsn(Opcodes.INVOKESTATIC, STORES, "made", "([B)V", false);
+            }
         }
 
         /** The length of the array stands on the stack. */

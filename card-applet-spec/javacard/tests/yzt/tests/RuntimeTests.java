@@ -125,6 +125,14 @@ final class RuntimeTests {
                 Main.holds(java.util.Arrays.equals(before, cells), "round " + round);
             }
         });
+        main.test("the bytes of a card make the same card of another one", () -> {
+            Platform first = card();
+            byte[] image = Cards.image(first);
+            Platform second = Cards.blank(new byte[58], new Random(8));
+            Main.holds(!java.util.Arrays.equals(image, Cards.image(second)), "two cards have the same decoy");
+            Cards.load(second, image);
+            Main.holds(java.util.Arrays.equals(image, Cards.image(second)), "not the same bytes");
+        });
         main.test("the platform answers what never reaches the applet", () -> {
             Platform card = card();
             card.powerOn();
