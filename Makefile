@@ -45,6 +45,7 @@ bench: ## the figures of docs/performance.md
 	cargo bench --workspace --exclude keyvault --bench '*'
 	cargo bench --profile vault --package keyvault --bench vault
 	cargo test --release -p keyvault --lib -- --ignored --nocapture --test-threads 1 durable_requests million_cards
+	cargo test --release -p issuer --test issuer -- --ignored --nocapture page_times
 
 javacard: ## install a missing JDK, compile the card as a Java Card applet, check its subset, run its tests
 	@scripts/setup.sh javacard

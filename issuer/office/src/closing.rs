@@ -29,7 +29,7 @@ pub struct DayReport {
     pub to: i64,
     /// What was done.
     pub done: Vec<Done>,
-    /// Cards of orders that were given up.
+    /// Blanks and cards that were destroyed before a second person.
     pub scrapped: i64,
     /// Orders and changes whose card has to be presented again, by id.
     pub in_doubt: Vec<String>,

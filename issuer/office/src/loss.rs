@@ -1,4 +1,4 @@
-//! A card goes out of use, and comes back: lost, found, confiscated, replaced, destroyed. Decree 663 articles 11 and 19.
+//! A card goes out of use, and comes back: lost, found, confiscated, replaced. Decree 663 articles 11 and 19.
 //!
 //! What the vault has to do with the deny lists is wanted in the ledger first and confirmed after it; in between the ledger
 //! says so. Of a card that is out of use for good the vault is told just that, so that it keeps no key version for it.
@@ -247,23 +247,6 @@ impl Office {
         let by = (Approver::ROLE, approver.staff().as_str());
         for_its_own_card(&mut tx, &card, by).await?;
         let card = enter_and_commit(tx, card, standing, by).await?;
-        self.confirm_denial(card).await
-    }
-
-    /// The card was cut up. Called again it tells the vault what the vault has not heard.
-    ///
-    /// # Errors
-    /// [`permit_domain::Error::WrongState`] for a card that is not at hand; [`OfficeError::Denial`].
-    pub async fn destroy(&self, number: &CardNumber, by: &ChangeClerk) -> Result<Card, OfficeError> {
-        let mut tx = self.begin().await?;
-        let card = on_file::card(&mut tx, number).await?;
-        let card = if card.state == CardStage::Destroyed {
-            drop(tx);
-            card
-        } else {
-            let standing = card.standing().destroyed()?.out_of_use();
-            enter_and_commit(tx, card, standing, (ChangeClerk::ROLE, by.staff().as_str())).await?
-        };
         self.confirm_denial(card).await
     }
 

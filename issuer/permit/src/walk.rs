@@ -731,6 +731,8 @@ impl Commands {
                             clerk,
                             self.office("card damaged --card $CARD_NUMBER"),
                             self.office("card replace --card $CARD_NUMBER"),
+                            self.office("card set-aside --card $CARD_NUMBER --reason DAMAGED"),
+                            self.sign_in(StaffRole::Approver),
                             self.office("card destroyed --card $CARD_NUMBER"),
                         ],
                         &self.photo(),

@@ -201,31 +201,38 @@ fn papers(codes: &[EvidenceCode], a: &Applicant, at: Date) -> Outcome {
         return Outcome {
             met: true,
             because: because(
-                format!("{} holds on {at} ({until})", first.code),
-                format!("{} 在 {at} 有效（{zh}）", first.code),
+                format!("{} holds on {at} ({until})", first.code.en()),
+                format!("{}在 {at} 有效（{zh}）", first.code.zh()),
             ),
             evidence: in_force.iter().map(|e| e.code.to_string()).collect(),
         };
     }
     let shown: Vec<_> = a.evidence.iter().filter(|e| codes.contains(&e.code)).collect();
+    let named = |name: fn(EvidenceCode) -> &'static str, between: &str| {
+        let names: Vec<_> = codes.iter().map(|code| name(*code)).collect();
+        names.join(between)
+    };
     let because = if shown.is_empty() {
         because(
-            format!("none of {} was shown", words(codes, ", ")),
-            format!("未出示 {} 中的任何一项", words(codes, "、")),
+            format!("none of these was shown: {}", named(EvidenceCode::en, ", ")),
+            format!("未出示下列任何一项：{}", named(EvidenceCode::zh, "、")),
         )
     } else {
         let each: Vec<(String, String)> = shown
             .iter()
             .map(|e| match (e.validity.from(), e.validity.to()) {
                 (_, Some(to)) if to < at => (
-                    format!("{} ended on {to}", e.code),
-                    format!("{} 已于 {to} 到期", e.code),
+                    format!("{} ended on {to}", e.code.en()),
+                    format!("{}已于 {to} 到期", e.code.zh()),
                 ),
                 (Some(from), _) => (
-                    format!("{} begins on {from}", e.code),
-                    format!("{} 自 {from} 起才有效", e.code),
+                    format!("{} begins on {from}", e.code.en()),
+                    format!("{}自 {from} 起才有效", e.code.zh()),
                 ),
-                _ => (format!("{} does not hold", e.code), format!("{} 无效", e.code)),
+                _ => (
+                    format!("{} does not hold", e.code.en()),
+                    format!("{}无效", e.code.zh()),
+                ),
             })
             .collect();
         let (english, chinese): (Vec<String>, Vec<String>) = each.into_iter().unzip();

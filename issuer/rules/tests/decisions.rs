@@ -302,11 +302,11 @@ fn under_sixteen_a_guardian_files(#[case] born: &str, #[case] agent: bool, #[cas
 }
 
 #[rstest]
-#[case(json!([]), "none of JOB_LICENCE, JOB_CONTRACT, JOB_STATEMENT, JOB_OTHER was shown")]
+#[case(json!([]), "none of these was shown: business licence, labour contract, employer's statement, other proof of work")]
 #[case(json!([{ "code": "JOB_CONTRACT", "from": "2025-01-01", "to": "2026-11-20" }]),
-    "no paper holds on 2026-11-21: JOB_CONTRACT ended on 2026-11-20")]
+    "no paper holds on 2026-11-21: labour contract ended on 2026-11-20")]
 #[case(json!([{ "code": "JOB_STATEMENT", "from": "2026-11-22" }]),
-    "no paper holds on 2026-11-21: JOB_STATEMENT begins on 2026-11-22")]
+    "no paper holds on 2026-11-21: employer's statement begins on 2026-11-22")]
 fn papers_that_do_not_hold_are_named(#[case] evidence: Value, #[case] because: &str) {
     let d = decide(NATIONAL, &li_na(|f| f["evidence"] = evidence), TODAY);
     assert_eq!(line(&d, "WORK").because, because);

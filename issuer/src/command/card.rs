@@ -3,8 +3,9 @@
 use issuer_office::changes::Proposal;
 use issuer_office::loss::allowing_to_sign;
 use issuer_office::random::Random;
+use issuer_office::scrap::WITNESSES;
 use issuer_store::Card;
-use permit_domain::{CardNumber, Digest, EndOfCard};
+use permit_domain::{CardNumber, Digest, EndOfCard, ScrapReason};
 use program_contract::language::Words;
 use program_contract::{Clock, Failure, Outcome, line};
 use serde::Serialize;
@@ -43,7 +44,9 @@ enum CardStep {
     Replace(OneCard),
     /// The balance of a replaced card for the new one: says why not.
     Balance(OneCard),
-    /// It was cut up.
+    /// Set it aside to be destroyed, as the first of two people.
+    SetAside(SetAside),
+    /// It was cut up before you, the second person.
     Destroyed(OneCard),
     /// Where it stands.
     Show(JustCard),
@@ -69,6 +72,15 @@ struct ApproveAllow {
     /// The digest of what you read with `issuer card show`, 64 hex digits.
     #[arg(long, value_name = "DIGEST")]
     content: Digest,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetAside {
+    #[command(flatten)]
+    card: OneCard,
+    /// Why: CHIP, PRINT, MISMATCH, DAMAGED, RETURNED, REPLACED, NOT_COLLECTED, RECALLED.
+    #[arg(long, value_name = "REASON")]
+    reason: ScrapReason,
 }
 
 #[derive(Debug, clap::Args)]
@@ -129,6 +141,9 @@ program_contract::sentences! {
     fn allowing(clerk, here, card, content) =
         "{clerk} 已提议恢复使用；请第二人签批：`issuer card approve-allow{here} --card {card} --content {content}`",
         "{clerk} proposed to allow it again; a second person signs it off: `issuer card approve-allow{here} --card {card} --content {content}`";
+    fn destroy_before(here, card) =
+        "已交待销毁；请当着第二人剪毁，由其执行 `issuer card destroyed{here} --card {card}`",
+        "set aside; cut it up before a second person, who says so with `issuer card destroyed{here} --card {card}`";
     fn denials_confirmed(count) = "已确认 {count} 项", "{count} confirmed";
 }
 
@@ -172,6 +187,7 @@ impl CardCommand {
             | CardStep::Balance(it)
             | CardStep::Destroyed(it) => it.place.json,
             CardStep::ApproveAllow(it) => it.card.place.json,
+            CardStep::SetAside(it) => it.card.place.json,
             CardStep::Show(it) => it.place.json,
             CardStep::Confirm(it) => it.place.json,
         }
@@ -222,10 +238,13 @@ impl CardCommand {
                 context.office.transfer_balance(&it.card).await?;
                 stands(&context.place, &context.office.card(&it.card).await?)
             }
+            CardStep::SetAside(it) => set_aside(it, clock, random).await,
             CardStep::Destroyed(it) => {
                 let context = Context::open(&it.place, clock, random).await?;
-                let clerk = it.person.clerk(&context).await?;
-                stands(&context.place, &context.office.destroy(&it.card, &clerk).await?)
+                let witness = it.person.acting_as_any(&context, WITNESSES).await?;
+                let serial = context.office.card(&it.card).await?.serial;
+                context.office.destroyed_before(serial, &witness).await?;
+                stands(&context.place, &context.office.card(&it.card).await?)
             }
             CardStep::Block(it) => block(it, clock, random).await,
             CardStep::Show(it) => {
@@ -240,6 +259,16 @@ impl CardCommand {
             }
         }
     }
+}
+
+/// The first of two people: what is said then is what the second one does.
+async fn set_aside(it: &SetAside, clock: &Clock, random: &Random) -> Result<Outcome, Failure> {
+    let context = Context::open(&it.card.place, clock, random).await?;
+    let clerk = it.card.person.clerk(&context).await?;
+    let card = context.office.card(&it.card.card).await?;
+    context.office.set_aside(card.serial, it.reason, &clerk).await?;
+    let next = line!(destroy_before(context.place.here(), card.number));
+    Outcome::done(CARD, &CardNow::from(&card), vec![next])
 }
 
 /// Proposes and queues the block of one card; a block that is open already goes on.

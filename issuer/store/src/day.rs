@@ -92,14 +92,14 @@ impl Snapshot {
         Ok(done)
     }
 
-    /// How many orders were given up that had a card, in the entries after the first number up to the second.
+    /// How many blanks and cards were destroyed before a second person, in the entries after the first number up to the second.
     ///
     /// # Errors
     /// Outages.
     pub async fn scrapped_in(&mut self, after: i64, to: i64) -> Result<i64, Error> {
         const SCRAPPED: &str = "
             SELECT count(*) FROM events
-            WHERE seq > $1 AND seq <= $2 AND action = 'production GIVEN_UP' AND detail <> '{}'";
+            WHERE seq > $1 AND seq <= $2 AND action = 'scrap DONE'";
         on_engine!(self, |c| sqlx::query_scalar(SCRAPPED)
             .bind(after)
             .bind(to)

@@ -24,8 +24,8 @@ use issuer_store::StoredCardChange;
 use keyvault_protocol::{BundleKind, RefusalCode, RoleKeyInfo, RoleKeyState, UpdatesRequest};
 use permit_domain::payment::{FileSums, Registration, Sum};
 use permit_domain::{
-    Applicant, ApplicantForm, Approver, CardNumber, CardStage, ChangeClerk, ChangeId, ChangeState, Chip,
-    Denial, EndOfCard, PermitId, Producer, Raw, StaffId, Tier, Way,
+    Actor, Applicant, ApplicantForm, Approver, CardNumber, CardStage, ChangeClerk, ChangeId, ChangeState,
+    Chip, Denial, EndOfCard, PermitId, Producer, Raw, ScrapReason, StaffId, Tier, Way,
 };
 use program_contract::Failing as _;
 use rand::SeedableRng as _;
@@ -1186,7 +1186,21 @@ async fn a_lost_card_is_replaced_and_its_purse_is_not_guessed() {
     let zhao = "zhao".parse().unwrap();
     let allowed = allowed_by_two(office, &number_before, &zhao).await;
     assert_eq!(allowed.unwrap_err().code(), "WRONG_STATE");
-    let destroyed = office.destroy(&number_before, &clerk()).await.unwrap();
+    let serial = office.card(&number_before).await.unwrap().serial;
+    office
+        .set_aside(serial, ScrapReason::Replaced, &clerk())
+        .await
+        .unwrap();
+    let alone = office
+        .destroyed_before(serial, clerk().staff())
+        .await
+        .unwrap_err();
+    assert_eq!(alone.code(), "SAME_PERSON_TWICE");
+    office
+        .destroyed_before(serial, Actor::staff(&zhao))
+        .await
+        .unwrap();
+    let destroyed = office.card(&number_before).await.unwrap();
     assert_eq!(destroyed.state, CardStage::Destroyed);
 }
 
@@ -1224,16 +1238,22 @@ async fn a_key_version_is_retired_when_the_cards_that_hold_it_are_replaced_or_de
         .end_card(&destroyed, EndOfCard::Returned, &clerk)
         .await
         .unwrap();
+    let serial = office.card(&destroyed).await.unwrap().serial;
+    office
+        .set_aside(serial, ScrapReason::Returned, &clerk)
+        .await
+        .unwrap();
+    let witness: StaffId = "zhao".parse().unwrap();
     // The vault is away: the ledger knows what it has not heard, and tells it later.
     fixture.line.cut();
-    let error = office.destroy(&destroyed, &clerk).await.unwrap_err();
+    let error = office.destroyed_before(serial, &witness).await.unwrap_err();
     assert_eq!(error.code(), "DENIAL_WANTED");
     fixture.line.mend();
     assert_eq!(office.card(&destroyed).await.unwrap().state, CardStage::Destroyed);
     assert_eq!(held(&fixture).await, 1);
     assert_eq!(office.confirm_denials().await.unwrap(), 1);
     assert_eq!(held(&fixture).await, 0);
-    office.destroy(&destroyed, &clerk).await.unwrap();
+    office.destroyed_before(serial, &witness).await.unwrap();
 
     let mut vault = fixture.vault_client().await;
     let retired = vault.retire_role(Role::Transit, region, 1).await.unwrap();

@@ -13,6 +13,7 @@ mod card_back;
 mod cards;
 mod chief;
 mod fixture;
+mod page_times;
 mod pages;
 mod pages_in_use;
 mod pages_of_stock;

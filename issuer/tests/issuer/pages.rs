@@ -211,6 +211,11 @@ impl Browser<'_> {
         }
     }
 
+    /// What it sends back to the pages.
+    pub(crate) fn cookie(&self) -> String {
+        self.cookie.lock().unwrap().clone()
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Page {
         self.send(Request::get(path), Body::empty()).await
     }

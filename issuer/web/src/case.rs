@@ -85,6 +85,8 @@ pub(crate) struct Shown {
 
 pub(crate) struct Line {
     pub(crate) met: bool,
+    /// What the lines below call it.
+    pub(crate) mark: String,
     pub(crate) because: String,
     pub(crate) article: String,
 }
@@ -349,12 +351,19 @@ pub(crate) fn decided(frame: &Frame, decision: &Decision) -> Shown {
         let (zh, en) = tier_words(tier);
         frame.t(zh, en).to_owned()
     };
+    let conditions: Vec<&str> = decision
+        .explanation
+        .iter()
+        .map(|line| line.condition.as_str())
+        .collect();
     let lines = decision
         .explanation
         .iter()
-        .map(|line| Line {
+        .enumerate()
+        .map(|(at, line)| Line {
             met: line.met,
-            because: frame.t(line.chinese(), &line.because).to_owned(),
+            mark: mark(at),
+            because: with_marks(frame.t(line.chinese(), &line.because), &conditions),
             article: line.article.clone(),
         })
         .collect();
@@ -368,6 +377,34 @@ pub(crate) fn decided(frame: &Frame, decision: &Decision) -> Shown {
         rule_set: decision.rule_set.clone(),
         lines,
     }
+}
+
+/// ①, ② and so on; after ⑳ in digits.
+fn mark(at: usize) -> String {
+    match u32::try_from(at) {
+        Ok(at) if at < 20 => char::from_u32(0x2460 + at).map_or_else(String::new, String::from),
+        _ => format!("({})", at + 1),
+    }
+}
+
+/// The text with the mark of its line in the place of each condition's code, which is the rule set's own name of it.
+fn with_marks(text: &str, conditions: &[&str]) -> String {
+    let is_of_code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let mut marked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begins) = rest.find(is_of_code) {
+        let (before, code) = rest.split_at(begins);
+        let ends = code.find(|c| !is_of_code(c)).unwrap_or(code.len());
+        let (code, after) = code.split_at(ends);
+        marked.push_str(before);
+        match conditions.iter().position(|condition| *condition == code) {
+            Some(at) => marked.push_str(&mark(at)),
+            None => marked.push_str(code),
+        }
+        rest = after;
+    }
+    marked.push_str(rest);
+    marked
 }
 
 /// What an entry of the ledger says, in the frame's language.
@@ -505,4 +542,20 @@ pub(crate) async fn slip(
         case,
     };
     Ok(answer::page(StatusCode::OK, &page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{mark, with_marks};
+
+    #[test]
+    fn a_line_names_other_lines_by_their_marks() {
+        let conditions = ["AGE_16", "HALF_YEAR", "AGE"];
+        let said = with_marks(
+            "不满足 HALF_YEAR、(AGE 或 OTHER)；已满足 AGE_16，2026-11-21",
+            &conditions,
+        );
+        assert_eq!(said, "不满足 ②、(③ 或 OTHER)；已满足 ①，2026-11-21");
+        assert_eq!((mark(19), mark(20)), ("⑳".to_owned(), "(21)".to_owned()));
+    }
 }

@@ -104,7 +104,7 @@ fn of(frame: Frame, report: DayReport, closed: Option<(String, String)>) -> DayP
             frame.t("发放", "handed over"),
             report.count("production HANDED_OVER"),
         ),
-        (frame.t("作废的卡", "cards scrapped"), report.scrapped),
+        (frame.t("已销毁的卡", "cards destroyed"), report.scrapped),
         (
             frame.t("用去空白卡", "blanks used"),
             report.count("production ALLOCATED"),

@@ -43,6 +43,8 @@ impl Counter {
             .route("/counter/permits/{permit}/changes", post(holder::propose))
             .route("/counter/scraps/{serial}/destroyed", post(scraps::destroyed))
             .route("/counter/orders/{order}/reject", post(order::reject))
+            .route("/counter/day", get(closing::page).post(closing::close))
+            .route("/counter/paper/{number}/void", post(paper::void))
             .route_layer(axum::middleware::from_fn_with_state(
                 self.clone(),
                 proof::of_presence,
@@ -126,7 +128,6 @@ impl Counter {
 fn chief() -> Router<Counter> {
     Router::new()
         .route("/counter/dashboard", get(dashboard::page))
-        .route("/counter/day", get(closing::page).post(closing::close))
         .route("/counter/days/{day}", get(closing::day))
         .route("/counter/doctor", get(doctor::page))
         .route(
@@ -144,7 +145,6 @@ fn paper_forms() -> Router<Counter> {
         .route("/counter/paper/{number}/sheets/{count}", get(paper::sheets))
         .route("/counter/paper/{number}/confirm", post(paper::confirm))
         .route("/counter/paper/{number}/return", post(paper::send_back))
-        .route("/counter/paper/{number}/void", post(paper::void))
 }
 
 /// What every answer says to the browser: nothing of anybody else's in the page, nothing of the page for anybody else, and nothing

@@ -128,8 +128,12 @@ macro_rules! short_text {
 }
 
 short_text!(
-    /// The person who does something: an operator's name or number, 1 to 64 characters, no control characters.
-    Actor, 64, |c: char| !c.is_control()
+    /// The person who does something: an operator's name or number, 1 to 64 letters and digits of any script, spaces and `. _ - / @ ·`.
+    /// Nothing invisible: two names that look the same are the same.
+    Actor, 64, |c: char| {
+        let is_filler = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+        (c.is_alphanumeric() && !is_filler) || matches!(c, ' ' | '.' | '_' | '-' | '/' | '@' | '·')
+    }
 );
 short_text!(
     /// The number of a case: 1 to 64 letters, digits and `. _ - /`.
@@ -812,6 +816,8 @@ mod tests {
     fn a_nameless_actor_and_a_crooked_case_number_do_not_parse() {
         assert_eq!("  ".parse::<Actor>(), Err(FailureCode::BadField));
         assert_eq!("a\nb".parse::<Actor>(), Err(FailureCode::BadField));
+        assert_eq!("wa\u{200b}ng".parse::<Actor>(), Err(FailureCode::BadField));
+        assert_eq!("\u{3164}".parse::<Actor>(), Err(FailureCode::BadField));
         assert_eq!("case 7".parse::<CaseNumber>(), Err(FailureCode::BadField));
         assert!("YZT-2026/000017".parse::<CaseNumber>().is_ok());
     }

@@ -90,6 +90,7 @@ async fn a_blank_is_set_aside_by_one_and_destroyed_before_another_and_no_card_is
     );
     let stock = office.stock().await.unwrap();
     assert_eq!((stock.in_stock, stock.set_aside, stock.scrapped), (2, 0, 1));
+    assert_eq!(office.open_day().await.unwrap().scrapped, 1);
     assert!(
         ledger
             .store
