@@ -1,5 +1,6 @@
 //! Wrong attempts to sign in, of an account and from an address: after a few each one waits longer than the one before, and after ten
-//! nothing is tried for a quarter of an hour.
+//! nothing wrong is tried for a quarter of an hour. An answer that an enrolled key signed is let in at any time: a stranger who names an
+//! account shuts nobody out.
 //!
 //! Kept in this process: a server that starts again has forgotten them, and two servers count apart. What is guessed is a token, a
 //! code of a hundred bits or a signature; this keeps noise down and tells people, and no secret rests on it.
@@ -31,6 +32,11 @@ pub(crate) struct Counted(Digest);
 impl Counted {
     pub(crate) fn account(account: &str) -> Self {
         Self(Digest::of(format!("account {account}").as_bytes()))
+    }
+
+    /// Codes that are tried for an account: anybody may, so they count apart from what its own keys do.
+    pub(crate) fn code(account: &str) -> Self {
+        Self(Digest::of(format!("code {account}").as_bytes()))
     }
 
     pub(crate) fn address(address: &str) -> Self {

@@ -142,7 +142,7 @@ impl Office {
         code: &str,
         from: &str,
     ) -> Result<SignedIn, OfficeError> {
-        let counted = [Counted::address(from), Counted::account(account)];
+        let counted = [Counted::address(from), Counted::code(account)];
         self.attempts.may(&counted, self.clock().now())?;
         let code = Digest::of(plain(code).as_bytes());
         let opened = self.code_used(staff, account, code).await?;

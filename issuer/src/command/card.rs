@@ -78,7 +78,7 @@ struct ApproveAllow {
 struct SetAside {
     #[command(flatten)]
     card: OneCard,
-    /// Why: CHIP, PRINT, MISMATCH, DAMAGED, RETURNED, REPLACED, NOT_COLLECTED, RECALLED.
+    /// Why, such as DAMAGED, RETURNED, REPLACED or RECALLED.
     #[arg(long, value_name = "REASON")]
     reason: ScrapReason,
 }
@@ -267,7 +267,7 @@ async fn set_aside(it: &SetAside, clock: &Clock, random: &Random) -> Result<Outc
     let clerk = it.card.person.clerk(&context).await?;
     let card = context.office.card(&it.card.card).await?;
     context.office.set_aside(card.serial, it.reason, &clerk).await?;
-    let next = line!(destroy_before(context.place.here(), card.number));
+    let next = line!(destroy_before(context.place.here(), card.number.as_str()));
     Outcome::done(CARD, &CardNow::from(&card), vec![next])
 }
 

@@ -905,3 +905,43 @@ async fn the_first_page_is_small_with_all_that_it_brings() {
     assert!(count >= 3, "style and scripts: {}", page.text);
     assert!(bytes < 150_000, "{bytes} bytes");
 }
+
+#[tokio::test]
+async fn a_page_that_somebody_else_opened_does_nothing_in_the_name_of_who_is_signed_in_now() {
+    let town = Town::new().await;
+    let (liu, wang) = (town.browser("liu").await, town.browser("wang").await);
+    let form = liu.get("/counter/intake").await;
+    let mut leads = 0;
+    for form in form.text.split("<form ").skip(1) {
+        let head = form.split('>').next().unwrap();
+        if head.contains("method=\"post\"") {
+            assert!(head.contains("?as=liu\""), "{head}");
+            leads += 1;
+        }
+    }
+    assert!(leads >= 3, "intake, view and sign-out");
+    let id = form.hidden("id");
+    let mut fields = typed();
+    fields.push(("id".to_owned(), id.clone()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    // In the same browser wang signed in meanwhile.
+    let others = wang.post("/counter/intake?as=liu", &fields).await;
+    assert_eq!(others.status, StatusCode::CONFLICT);
+    assert!(
+        others.has("OTHERS_PAGE") && others.has("没有办理"),
+        "{}",
+        others.text
+    );
+    let case = format!("/counter/cases/{id}");
+    assert_eq!(liu.get(&case).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(liu.post("/counter/intake?as=liu", &fields).await.to(), case);
+
+    // The address of a form, opened again, leads to the page that has it.
+    for (form, page) in [
+        (format!("{case}/photos"), case.as_str()),
+        ("/counter/orders/here".to_owned(), "/counter"),
+        ("/counter/sign-out".to_owned(), "/counter"),
+    ] {
+        assert_eq!(liu.get(&form).await.to(), page);
+    }
+}

@@ -78,7 +78,16 @@ async fn a_lost_card_is_reported_by_somebody_else_and_comes_back_by_two_people()
         clerk.post(&allow, &[("content", &content)]).await.status,
         StatusCode::CONFLICT
     );
-    assert_eq!(approver.post(&allow, &[("content", &content)]).await.to(), allow);
+    assert_eq!(
+        approver.post(&allow, &[("content", &content)]).await.to(),
+        "/counter/lists/allow-card"
+    );
+    // A card of which nothing is proposed is no way to its holder: that is the look-up, with its purpose.
+    for browser in [&approver, &clerk] {
+        let page = browser.get(&allow).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND);
+        assert!(!page.has("公民身份号码"), "{}", page.text);
+    }
     let again = clerk.get(&page).await;
     assert!(
         again.has("在用") && !again.has("已列入拒绝名单"),

@@ -2,6 +2,7 @@
 
 let turn;
 let source;
+let missing;
 
 /** Whether somebody types in a part of the page, or has chosen something: nothing is taken away then. */
 const isUsed = (part) => part.querySelector('[data-sent]') !== null || [...part.querySelectorAll('input, select, textarea')].some(
@@ -35,10 +36,27 @@ const listen = () => {
     turn = lastEventId;
   });
   source.addEventListener('ended', stop);
+  source.addEventListener('open', () => away(false));
+  source.addEventListener('error', () => {
+    clearTimeout(missing);
+    missing = setTimeout(() => away(true), 5000);
+    // The browser tries again by itself, but where the server answered with an error.
+    if (source?.readyState === EventSource.CLOSED) {
+      source = undefined;
+      setTimeout(listen, 5000);
+    }
+  });
 };
+/** Says that the page stands still, or says it no more. */
+function away(is) {
+  clearTimeout(missing);
+  const words = document.querySelector('#line-away > div');
+  if (words) words.hidden = !is;
+}
 function stop() {
   source?.close();
   source = undefined;
+  away(false);
 }
 document.addEventListener('visibilitychange', () => (document.hidden ? stop() : listen()));
 addEventListener('pagehide', stop);

@@ -52,7 +52,7 @@ export async function walk(clerk, { counter, code, number, slip }) {
   await page.goto(`${counter}/paper`);
   await look('paper');
   await page.fill('input[name=count]', '1');
-  await enter('form[method=post][action="/counter/paper"] button');
+  await enter('form[method=post][action^="/counter/paper?"] button');
   await look('paper-sheets');
   await page.goto(`${counter}/paper`);
   await enter('table a[href^="/counter/paper/"]');

@@ -20,6 +20,14 @@ export async function drafts({ page, context, type, press, access, look, signIn,
   await press('Tab');
   await page.waitForFunction(() => document.querySelector('#draft')?.textContent.includes('登录已失效'));
   await context.addCookies(cookies);
+  // The line is gone: the page says so, and keeps it by itself when the line is back.
+  await context.setOffline(true);
+  await page.focus('#hukou_address');
+  await type('岳麓区');
+  await press('Tab');
+  await page.waitForFunction(() => document.querySelector('#draft')?.textContent.includes('没有保存'));
+  await context.setOffline(false);
+  await kept();
   await page.goto(`${counter}/intake`);
   expect(await has('王小草'), 'the draft is in the list', page);
   await look('intake-drafts');
@@ -29,9 +37,10 @@ export async function drafts({ page, context, type, press, access, look, signIn,
   // Two windows: the second is told what differs and writes over nothing.
   const other = await context.newPage();
   await other.goto(address);
+  const version = await other.inputValue('#draft [name=draft]');
   await other.fill('#name', '王小苗');
   await other.press('#name', 'Tab');
-  await other.waitForFunction(() => document.querySelector('#draft')?.querySelector('[name=draft]').value === '2');
+  await other.waitForFunction((before) => document.querySelector('#draft [name=draft]')?.value > before, version);
   await other.close();
   await page.bringToFront();
   await page.focus('#insurance_months');

@@ -49,6 +49,10 @@ async fn shown(counter: &Counter, person: Person, card: &str, problem: Option<Pr
     let found = async {
         let office = counter.office();
         let card: Card = office.card(&card.parse()?).await?;
+        // A card is no way to its holder: that is the look-up, with its purpose.
+        if card.allow_proposed_by.is_none() {
+            return Err(OfficeError::NotFound { what: "card" });
+        }
         let holding = office.holding(card.permit).await?;
         Ok::<_, OfficeError>((card, holding))
     };
@@ -89,6 +93,6 @@ pub(crate) async fn allow(
             .map_err(|_| OfficeError::OtherContent)?;
         counter.office().allow_again(&number, &approver, content).await
     };
-    let done = allowed.await.map(|card| address(&card.number));
+    let done = allowed.await.map(|_| "/counter/lists/allow-card".to_owned());
     answer::after(done, |problem| shown(&counter, person, &card, Some(problem))).await
 }

@@ -16,12 +16,43 @@ pub(crate) type Answer = Result<Response, Refused>;
 /// A page.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => (status, Html(html)).into_response(),
+        Ok(html) => (status, Html(of_its_person(html))).into_response(),
         Err(error) => {
             tracing::error!(%error, "a page could not be made");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// Every form of a page says whose page it is, so that nothing is done in the name of whoever signed in beside it since ([`seated`]).
+/// Here and not in each template: a form that forgot it would be taken from anybody.
+///
+/// [`seated`]: crate::person::seated
+fn of_its_person(html: String) -> String {
+    const WHOSE: &str = "<body data-account=\"";
+    const LEADS_TO: [&str; 3] = ["method=\"post\" action=\"", "formaction=\"", "data-draft=\""];
+    let Some(account) = html.split(WHOSE).nth(1).and_then(|rest| rest.split('"').next()) else {
+        return html;
+    };
+    let account = account.to_owned();
+    let mut marked = String::with_capacity(html.len() + 1024);
+    let mut rest = html.as_str();
+    while let Some(ends) = LEADS_TO
+        .iter()
+        .filter_map(|lead| rest.find(lead).map(|at| at + lead.len()))
+        .min()
+    {
+        let (before, address) = rest.split_at(ends);
+        let (address, after) = address.split_at(address.find('"').unwrap_or(address.len()));
+        marked.push_str(before);
+        marked.push_str(address);
+        marked.push(if address.contains('?') { '&' } else { '?' });
+        marked.push_str("as=");
+        marked.push_str(&account);
+        rest = after;
+    }
+    marked.push_str(rest);
+    marked
 }
 
 /// On to a page of ours.

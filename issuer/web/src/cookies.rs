@@ -8,15 +8,18 @@ pub(crate) const SESSION: &str = "yzt_session";
 /// Cookie of how this browser shows pages while nobody is signed in.
 pub(crate) const VIEW: &str = "yzt_view";
 
-/// The value of a cookie.
+/// The value of a cookie. Of two with one name, somebody else planted one for some of the pages, and neither is believed.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
+    let mut found = headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
-        .filter(|value| !value.is_empty())
+        .filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
+    match (found.next(), found.next()) {
+        (Some(value), None) if !value.is_empty() => Some(value),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -32,5 +35,14 @@ mod tests {
         );
         assert_eq!(cookie(&headers, SESSION), Some("2"));
         assert_eq!(cookie(&headers, "session"), None);
+    }
+
+    #[test]
+    fn of_two_sessions_neither_is_believed() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, "yzt_session=planted; yzt_session=2".parse().unwrap());
+        assert_eq!(cookie(&headers, SESSION), None);
+        headers.insert(COOKIE, "yzt_session=".parse().unwrap());
+        assert_eq!(cookie(&headers, SESSION), None);
     }
 }

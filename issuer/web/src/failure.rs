@@ -5,6 +5,10 @@ program_contract::failures! {
         "没有这个页面", "there is no such page";
         "请从首页或左侧的工作列表进入。", "Go by the start page or the lists on the left.";
     }
+    pub(crate) fn others_page(of, now) = Refused "OTHERS_PAGE" {
+        "本页是 {of} 打开的，现在登录的是 {now}：没有办理", "{of} opened this page, and {now} is signed in now: nothing was done";
+        "请由 {of} 重新登录后再办，或从首页打开本人的页面。", "{of} signs in again and does it once more, or you open the page yourself by the start page.";
+    }
     pub(crate) fn no_purpose() = Refused "MISSING" {
         "未选择为何查找", "why you look was not chosen";
         "请选择一项；它会记录在案。", "Choose one; it is kept.";

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 use issuer_office::work::{Waiting, WorkList};
 use jiff::civil::Date;
 use permit_domain::tier_words;
@@ -32,6 +32,23 @@ pub(crate) async fn home(person: Person) -> Response {
 /// An address that no page has.
 pub(crate) async fn nowhere(person: Person) -> Refused {
     Refused::with(StatusCode::NOT_FOUND, person.frame, &failure::no_such_page())
+}
+
+/// The address of a form, opened as a page: a tab that was restored, or Enter in the address bar. On to the page that has the form.
+pub(crate) async fn form_alone(method: Method, uri: Uri) -> Response {
+    if !method.is_safe() {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    answer::to(&page_of_form(uri.path()))
+}
+
+fn page_of_form(path: &str) -> String {
+    const PAGES: [&str; 5] = ["cases", "orders", "permits", "changes", "paper"];
+    let mut parts = path.trim_start_matches("/counter/").split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(kind), Some(id), Some(_)) if PAGES.contains(&kind) => format!("/counter/{kind}/{id}"),
+        _ => "/counter".to_owned(),
+    }
 }
 
 #[derive(Template)]

@@ -17,6 +17,7 @@ use permit_domain::StaffId;
 use crate::answer::{self, Refused};
 use crate::cookies::{SESSION, cookie};
 use crate::counter::Counter;
+use crate::failure;
 use crate::frame::{Frame, View};
 
 /// What the script of a page that follows by itself says.
@@ -139,7 +140,20 @@ pub(crate) async fn seated(parts: &Parts, counter: &Counter) -> Result<Seated, R
         let waiting = office.waiting().await.map_err(refused)?;
         nobody.clone().of(&at.member, &waiting)
     };
-    Ok(Seated { at, frame })
+    match opened_by(parts) {
+        Some(other) if !parts.method.is_safe() && other != at.member.account.as_str() => {
+            let now = at.member.account.to_string();
+            let failure = failure::others_page(other, now.as_str());
+            Err(Refused::with(StatusCode::CONFLICT, frame, &failure).into_response())
+        }
+        _ => Ok(Seated { at, frame }),
+    }
+}
+
+/// The account that opened the page of this form, as the page says.
+fn opened_by(parts: &Parts) -> Option<&str> {
+    let pairs = parts.uri.query()?.split('&');
+    pairs.rev().find_map(|pair| pair.strip_prefix("as="))
 }
 
 #[derive(Template)]

@@ -117,6 +117,7 @@ impl Counter {
             .route("/counter/{*elsewhere}", any(lists::nowhere))
             .layer(DefaultBodyLimit::max(FORM_LIMIT))
             .merge(with_photos)
+            .method_not_allowed_fallback(lists::form_alone)
             .layer(axum::middleware::from_fn(person::from_our_own_pages))
             .route("/counter/assets/{name}", get(assets::asset))
             .layer(axum::middleware::from_fn(closed))
