@@ -39,8 +39,11 @@ impl FromStr for PersonName {
         let name = printable::composed_name(text);
         let allowed =
             |c: char| c.is_alphabetic() || matches!(c, printable::MIDDLE_DOT | '-' | '\'' | '\u{2019}' | ' ');
+        if let Some((before, character)) = name.chars().enumerate().find(|(_, sign)| !allowed(*sign)) {
+            let place = before + 1;
+            return Err(Error::NameCharacter { character, place });
+        }
         let right = (1..=Self::MAX_BYTES).contains(&name.len())
-            && name.chars().all(allowed)
             && name.starts_with(char::is_alphabetic)
             && name.ends_with(char::is_alphabetic)
             && !name.contains("  ");
@@ -239,14 +242,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case("")]
-    #[case(" 李娜")]
-    #[case("李娜1")]
-    #[case("李\u{0}娜")]
-    #[case("·李")]
-    #[case("李<b>")]
-    fn what_is_no_name_is_refused(#[case] text: &str) {
-        assert_eq!(text.parse::<PersonName>(), Err(Error::Name));
+    #[case("", None)]
+    #[case(" 李娜", None)]
+    #[case("李娜1", Some(('1', 3)))]
+    #[case("李\u{0}娜", Some(('\u{0}', 2)))]
+    #[case("·李", None)]
+    #[case("李<b>", Some(('<', 2)))]
+    fn what_is_no_name_is_refused_and_a_character_by_its_place(
+        #[case] text: &str,
+        #[case] found: Option<(char, usize)>,
+    ) {
+        let error = found.map_or(Error::Name, |(character, place)| Error::NameCharacter {
+            character,
+            place,
+        });
+        assert_eq!(text.parse::<PersonName>(), Err(error));
     }
 
     #[test]

@@ -50,6 +50,14 @@ pub enum Error {
     /// A name that is empty, too long, or holds what no name holds.
     #[error("a name has letters, middle dots, hyphens and single spaces, and at most 120 bytes of UTF-8")]
     Name,
+    /// A name with a character that no name has.
+    #[error("character {place} is {}, which no name has", shown(*character))]
+    NameCharacter {
+        /// Which one.
+        character: char,
+        /// Its place, from 1.
+        place: usize,
+    },
     /// An address that is empty, too long, or holds control characters.
     #[error("an address has 4 characters or more, no control characters, and at most 210 bytes of UTF-8")]
     Address,
@@ -188,6 +196,16 @@ pub enum Error {
     OutOfCalendar,
 }
 
+/// A sign and its number; of what cannot be seen the number alone.
+fn shown(character: char) -> String {
+    let number = u32::from(character);
+    if character.is_control() || character.is_whitespace() {
+        format!("U+{number:04X}")
+    } else {
+        format!("“{character}” U+{number:04X}")
+    }
+}
+
 impl Error {
     /// A stable code for programs: upper case, from this closed list.
     #[must_use]
@@ -204,7 +222,7 @@ impl Error {
             Self::UnknownCode { .. } => "UNKNOWN_CODE",
             Self::Division => "DIVISION",
             Self::Date => "DATE",
-            Self::Name => "NAME",
+            Self::Name | Self::NameCharacter { .. } => "NAME",
             Self::Address => "ADDRESS",
             Self::HiddenCharacter { .. } => "HIDDEN_CHARACTER",
             Self::PrivateCharacter { .. } => "PRIVATE_CHARACTER",
@@ -246,7 +264,7 @@ impl Error {
             Self::UnknownCode { .. } => "Choose a value of the table; docs/applicant.schema.json lists them.",
             Self::Division => "Choose the district from the list.",
             Self::Date => "Write the date as year-month-day, for example 2026-05-20.",
-            Self::Name => {
+            Self::Name | Self::NameCharacter { .. } => {
                 "Write the name as on the identity card; the dot between its parts is U+00B7 (\u{b7})."
             }
             Self::Address => "Write the address as on the paper, shortened to fit the card.",
@@ -337,6 +355,10 @@ impl Error {
             Self::Name => (
                 "姓名由文字、间隔号、连字符和单个空格组成，最长 120 字节（UTF-8）".into(),
                 "请按居民身份证填写姓名。",
+            ),
+            Self::NameCharacter { character, place } => (
+                format!("第 {place} 个字符为 {}，姓名中不能用", shown(*character)).into(),
+                "请按居民身份证填写姓名；姓名各部分之间的间隔号为“·”（U+00B7）。",
             ),
             Self::Address => (
                 "住址至少 4 个字符，不含控制字符，最长 210 字节（UTF-8）".into(),

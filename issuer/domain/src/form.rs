@@ -531,11 +531,21 @@ fn missing(errors: &mut Vec<FieldError>, field: &str) {
 }
 
 fn wrong(errors: &mut Vec<FieldError>, field: &str, error: &Error) {
-    errors.push(FieldError::of_code(
+    let (what, what_zh) = match error {
+        // The code alone does not say which character, and where.
+        Error::HiddenCharacter { .. } | Error::PrivateCharacter { .. } | Error::NameCharacter { .. } => {
+            (error.to_string(), error.chinese())
+        }
+        _ => {
+            let (what_zh, action_zh) = words::of_field(error.code());
+            (error.to_string(), (what_zh.to_owned(), action_zh))
+        }
+    };
+    errors.push(FieldError::new(
         field,
         error.code(),
-        error.to_string(),
-        error.action(),
+        (what, error.action()),
+        what_zh,
     ));
 }
 

@@ -111,15 +111,20 @@ fn plain(typed: &str) -> String {
     signs.collect()
 }
 
+/// A receipt number as it is looked for. It has hex digits alone: the letters O, I and L are digits that were misread.
+pub(crate) fn plain_receipt(typed: &str) -> String {
+    let read = |sign: char| match sign {
+        'O' | 'o' => '0',
+        'I' | 'i' | 'L' | 'l' => '1',
+        other => other.to_ascii_lowercase(),
+    };
+    plain(typed).chars().map(read).collect()
+}
+
 /// What stands for a receipt number that somebody typed, however it is written: for whoever counts tries.
 #[must_use]
 pub fn typed_receipt(typed: &str) -> Digest {
     Digest::of(plain_receipt(typed).as_bytes())
-}
-
-/// A receipt number as it is looked for, however it is written.
-pub(crate) fn plain_receipt(typed: &str) -> String {
-    plain(typed).to_ascii_lowercase()
 }
 
 fn receipt_of(id: ApplicationId) -> String {
@@ -195,5 +200,6 @@ mod tests {
         assert_eq!(receipt_of(id), "070707070707");
         assert_eq!(grouped("070707070707"), "0707 0707 0707");
         assert_eq!(typed_receipt("07AB-07ab 0707"), typed_receipt("07ab07AB0707"));
+        assert_eq!(typed_receipt("O7AB O7AB IL11"), typed_receipt("07ab07ab1111"));
     }
 }

@@ -9,6 +9,7 @@ use issuer_office::fault::Fault;
 use program_contract::Failure;
 
 use crate::frame::Frame;
+use crate::page_words::{self, InTheWay};
 
 /// What a request gets: a page or the way to one, or why not.
 pub(crate) type Answer = Result<Response, Refused>;
@@ -77,6 +78,7 @@ where
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     failure: Box<Failure>,
+    in_the_way: Option<InTheWay>,
 }
 
 impl Problem {
@@ -85,13 +87,17 @@ impl Problem {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             failure: Box::new(failure),
+            in_the_way: None,
         }
     }
 
     /// The status and the words of a page that has this problem, or none.
     pub(crate) fn said(problem: Option<Self>, frame: &Frame) -> (StatusCode, Option<Told>) {
         match problem {
-            Some(problem) => (problem.status, Some(Told::of(&problem.failure, frame))),
+            Some(problem) => {
+                let told = Told::of(&problem.failure, frame).with(problem.in_the_way, frame);
+                (problem.status, Some(told))
+            }
             None => (StatusCode::OK, None),
         }
     }
@@ -103,13 +109,18 @@ impl From<Failure> for Problem {
         Self {
             status: StatusCode::CONFLICT,
             failure: Box::new(failure),
+            in_the_way: None,
         }
     }
 }
 
 impl From<OfficeError> for Problem {
     fn from(error: OfficeError) -> Self {
-        Failure::from(error).into()
+        let in_the_way = InTheWay::of(&error);
+        Self {
+            in_the_way,
+            ..Failure::from(error).into()
+        }
     }
 }
 
@@ -119,17 +130,36 @@ pub(crate) struct Told {
     pub(crate) code: String,
     pub(crate) what: String,
     pub(crate) action: String,
+    /// The page of what stands in the way, and its name.
+    pub(crate) link: Option<(String, &'static str)>,
 }
 
 impl Told {
-    /// In the language of the frame.
+    /// In the language of the frame and the words of a page.
     pub(crate) fn of(failure: &Failure, frame: &Frame) -> Self {
-        let (what_zh, action_zh) = &failure.chinese;
+        let (what, action) = page_words::said(failure, frame);
         Self {
             code: failure.code.to_string(),
+            what,
+            action,
+            link: None,
+        }
+    }
+
+    /// In the office's own words, for whoever has a shell.
+    pub(crate) fn to_administrators(failure: &Failure, frame: &Frame) -> Self {
+        let (what_zh, action_zh) = &failure.chinese;
+        Self {
             what: frame.t(what_zh, &failure.message).to_owned(),
             action: frame.t(action_zh, &failure.action).to_owned(),
+            ..Self::of(failure, frame)
         }
+    }
+
+    /// With the way to what stands in it.
+    fn with(self, in_the_way: Option<InTheWay>, frame: &Frame) -> Self {
+        let link = in_the_way.map(|page| page.link(frame));
+        Self { link, ..self }
     }
 }
 
@@ -151,12 +181,17 @@ struct RefusedPage {
 
 impl Refused {
     pub(crate) fn office(frame: Frame, error: OfficeError) -> Self {
-        let status = status(error.fault());
-        Self::with(status, frame, &Failure::from(error))
+        let (status, in_the_way) = (status(error.fault()), InTheWay::of(&error));
+        let told = Told::of(&Failure::from(error), &frame).with(in_the_way, &frame);
+        Self::told(status, frame, told)
     }
 
     pub(crate) fn with(status: StatusCode, frame: Frame, failure: &Failure) -> Self {
         let told = Told::of(failure, &frame);
+        Self::told(status, frame, told)
+    }
+
+    fn told(status: StatusCode, frame: Frame, told: Told) -> Self {
         Self {
             status,
             page: Box::new(RefusedPage {

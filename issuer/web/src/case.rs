@@ -7,13 +7,14 @@ use axum::http::{HeaderMap, StatusCode};
 use issuer_office::error::OfficeError;
 use issuer_office::find_case::FINDS;
 use issuer_office::frozen_case::FrozenCase;
+use issuer_office::office::Office;
 use issuer_office::photo::{CONFIRMS, TAKES};
 use issuer_office::slip::{self, Picture};
 use issuer_office::staff::StaffRole;
 use issuer_store::{LedgerEntry, StoredApplication};
 use permit_domain::{
-    Actor as _, ApplicationId, ApplicationState, CaseContent, ContentState, Decision, Order, PermitId,
-    PermitState, tier_words, words,
+    Actor as _, ApplicationId, ApplicationState, CaseContent, ContentState, Decision, Order, OrderState,
+    PermitId, PermitState, tier_words, words,
 };
 use photo_store_protocol as photo;
 use program_contract::Failure;
@@ -47,6 +48,8 @@ struct CasePage {
     frozen: Option<Frozen>,
     /// The order that the form orders: sent twice, it is one.
     new_order: String,
+    /// The application that was filed in the place of this one.
+    corrected_as: Option<ApplicationId>,
     history: Vec<Event>,
 }
 
@@ -72,6 +75,8 @@ struct Can {
     review: bool,
     sign_off: bool,
     order: bool,
+    /// Corrects it, or takes it back for the applicant.
+    take_back: bool,
 }
 
 /// A decision in words.
@@ -183,24 +188,19 @@ async fn make(
         to_order = matches!(office.permit(permit).await?.state(), PermitState::Approved);
     }
     let is_open = case.application.state().is_open() || to_order;
+    let before_a_card = permit.is_some()
+        && order
+            .as_ref()
+            .is_none_or(|order| matches!(order.state(), OrderState::GivenUp { .. }));
     let being_made = order
         .as_ref()
         .is_some_and(|order| order.state().next_step().is_some());
     let photos = photos(counter, &frame, person, id, is_open || being_made).await;
-    let mut receipt = None;
     let to_complete = case.application.state().is_open() || to_order;
-    if let (true, Photos::There(photos)) = (to_complete, &photos) {
-        for number in photos.iter().filter_map(|photo| photo.receipt.as_ref()) {
-            // One that an earlier card used opens nothing any more.
-            let known = office
-                .photo_receipt(number.parse().map_err(photo::Error::Failed)?)
-                .await?;
-            if known.state == photo::ReceiptState::Valid {
-                receipt = Some(number.clone());
-                break;
-            }
-        }
-    }
+    let receipt = match &photos {
+        Photos::There(photos) if to_complete => open_receipt(office, photos).await?,
+        _ => None,
+    };
     let account = &person.member.account;
     let stands = case.content.as_ref().map(CaseContent::state);
     let took_it = case.application.intake().staff() == account
@@ -230,6 +230,9 @@ async fn make(
         order: to_order
             && matches!(stands, Some(ContentState::Signed { .. }))
             && person.may(StaffRole::Producer),
+        take_back: person.may(StaffRole::IntakeClerk)
+            && !reviewed_it
+            && (case.application.state().is_open() || before_a_card),
     };
     let history = office
         .history(&case)
@@ -244,6 +247,7 @@ async fn make(
             .flatten(),
         decision: case.decision.as_ref().map(|decision| decided(&frame, decision)),
         new_order: office.new_order_id().to_string(),
+        corrected_as: office.corrected_as(id).await?,
         told,
         frozen,
         foreseen,
@@ -257,6 +261,19 @@ async fn make(
         case,
         id,
     })
+}
+
+/// The first receipt of the photos that opens one: a receipt that an earlier card used opens nothing any more.
+async fn open_receipt(office: &Office, photos: &[PhotoShown]) -> Result<Option<String>, OfficeError> {
+    for number in photos.iter().filter_map(|photo| photo.receipt.as_ref()) {
+        let known = office
+            .photo_receipt(number.parse().map_err(photo::Error::Failed)?)
+            .await?;
+        if known.state == photo::ReceiptState::Valid {
+            return Ok(Some(number.clone()));
+        }
+    }
+    Ok(None)
 }
 
 impl Frozen {

@@ -13,6 +13,7 @@ use crate::failure;
 use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
+use crate::typed;
 
 /// Digits of a receipt number; all else is a citizen number, or is told not to be one.
 const RECEIPT: usize = 12;
@@ -80,10 +81,7 @@ pub(crate) async fn find(State(counter): State<Counter>, person: Person, fields:
 
 /// Which number it is, by its shape.
 fn shown(number: &str) -> Result<Shown, OfficeError> {
-    let plain: String = number
-        .chars()
-        .filter(|sign| !sign.is_whitespace() && *sign != '-')
-        .collect();
+    let plain = typed::number(number);
     Ok(match plain.len() {
         RECEIPT => Shown::Receipt(plain),
         _ => Shown::Citizen(plain.to_ascii_uppercase().parse()?),

@@ -116,7 +116,10 @@ pub(crate) fn found(frame: &Frame, check: &Check) -> Found {
     };
     Found {
         name,
-        told: check.failure.as_ref().map(|failure| Told::of(failure, frame)),
+        told: check
+            .failure
+            .as_ref()
+            .map(|failure| Told::to_administrators(failure, frame)),
         without,
     }
 }

@@ -9,14 +9,15 @@ use issuer_office::holder::Holding;
 use issuer_office::photo::TAKES;
 use issuer_office::staff::StaffRole;
 use permit_domain::{
-    Applicant, ApplicantForm, ChangeClerk, ChangeId, EvidenceCode, EvidenceForm, FormErrors, PermitId, Raw,
-    Tier, read_tier, tier_words,
+    Applicant, ApplicantForm, ChangeClerk, ChangeId, EvidenceCode, FormErrors, PermitId, Raw, Tier,
+    read_tier, tier_words,
 };
 use photo_store_protocol as photo;
 
 use crate::answer::{self, Answer, Problem, Refused, Told};
 use crate::case;
 use crate::change;
+use crate::correction;
 use crate::counter::Counter;
 use crate::failure;
 use crate::form::Fields;
@@ -164,7 +165,7 @@ async fn shown(
         Some(known) if !known.is_empty() => known.to_owned(),
         _ => office.new_change_id().to_string(),
     };
-    let fields = sent.unwrap_or_else(|| on_file(&holding.facts));
+    let fields = sent.unwrap_or_else(|| correction::on_file(&holding.facts));
     let (mut errors, mut problem, mut decision) = (Vec::new(), None, None);
     match fault {
         Some(Fault::Fields(found)) => errors = intake::told(&frame, &fields, &found),
@@ -222,30 +223,6 @@ async fn shown(
         photos,
     };
     Ok(answer::page(status, &page))
-}
-
-/// What is on file, as the form's fields.
-fn on_file(facts: &Applicant) -> Fields {
-    let form = ApplicantForm::from(facts);
-    let text = |raw: &Raw| raw.text().unwrap_or_default().to_owned();
-    let mut fields = vec![
-        ("insurance_months".to_owned(), text(&form.insurance_months)),
-        ("education".to_owned(), facts.education.code().to_owned()),
-        ("title".to_owned(), facts.title.code().to_owned()),
-        ("residence.address".to_owned(), text(&form.residence.address)),
-        ("residence.division".to_owned(), text(&form.residence.division)),
-        (
-            "residence.registered_on".to_owned(),
-            text(&form.residence.registered_on),
-        ),
-    ];
-    for paper in &form.evidence {
-        let code = text(&paper.code);
-        fields.push((format!("{code}.from"), text(&paper.from)));
-        fields.push((format!("{code}.to"), text(&paper.to)));
-        fields.push(("evidence".to_owned(), code));
-    }
-    Fields::of(fields)
 }
 
 /// The photos that were taken for a new face.
@@ -314,21 +291,14 @@ pub(crate) async fn propose(
 fn newer(facts: &Applicant, kind: Kind, fields: &Fields) -> ApplicantForm {
     let raw = |name: &str| Raw::from(fields.text(name));
     let mut form = ApplicantForm::from(facts);
-    form.insurance_months = raw("insurance_months");
+    form.insurance_months = fields.insurance_months().into();
     form.education = raw("education");
     form.title = raw("title");
-    form.evidence = fields
-        .all("evidence")
-        .map(|code| EvidenceForm {
-            code: code.into(),
-            from: raw(&format!("{code}.from")),
-            to: raw(&format!("{code}.to")),
-        })
-        .collect();
+    form.evidence = fields.papers();
     if kind == Kind::Address {
-        form.residence.address = raw("residence.address");
+        form.residence.address = fields.line("residence.address").into();
         form.residence.division = raw("residence.division");
-        form.residence.registered_on = raw("residence.registered_on");
+        form.residence.registered_on = fields.day("residence.registered_on").into();
     }
     form
 }

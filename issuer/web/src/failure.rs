@@ -25,6 +25,10 @@ program_contract::failures! {
         "未选择原因", "no reason was chosen";
         "请选择一项；它会记录在案。", "Choose one; it is kept.";
     }
+    pub(crate) fn not_asked() = Refused "MISSING" {
+        "未确认由申请人提出撤回", "that the applicant takes it back was not confirmed";
+        "请向申请人核实，再打勾确认；填错的请用“更正”。", "Ask the applicant, then tick the box; what was typed wrong is corrected instead.";
+    }
     pub(crate) fn not_seen() = Refused "MISSING" {
         "未确认在场看到销毁", "that you saw it destroyed was not confirmed";
         "请先看着它剪毁，再打勾确认。", "See it cut up first, then tick the box.";

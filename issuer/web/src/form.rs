@@ -1,8 +1,11 @@
-//! The fields of a form or of an address, as they were sent.
+//! The fields of a form or of an address: as they were sent, and as the office reads what people type (`crate::typed`).
 
 use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, Request};
+use permit_domain::EvidenceForm;
+
+use crate::typed;
 
 /// The largest body of a form, bytes.
 pub(crate) const FORM_LIMIT: usize = 64 * 1024;
@@ -32,17 +35,52 @@ impl Fields {
         kept.cloned().collect()
     }
 
-    /// Of what is on file.
-    pub(crate) const fn of(fields: Vec<(String, String)>) -> Self {
-        Self(fields)
-    }
-
     /// The value of a field without the blanks around it; nothing where it was not sent.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.0
             .iter()
             .find(|(of, _)| of == name)
             .map_or("", |(_, value)| value.trim())
+    }
+
+    /// A number or a code, as [`typed::token`] reads it.
+    pub(crate) fn token(&self, name: &str) -> String {
+        typed::token(self.text(name))
+    }
+
+    /// A number, as [`typed::number`] reads it.
+    pub(crate) fn number(&self, name: &str) -> String {
+        typed::number(self.text(name))
+    }
+
+    /// A day, as [`typed::day`] reads it.
+    pub(crate) fn day(&self, name: &str) -> String {
+        typed::day(self.text(name))
+    }
+
+    /// An address or another line of text, as [`typed::line`] reads it.
+    pub(crate) fn line(&self, name: &str) -> String {
+        typed::line(self.text(name))
+    }
+
+    /// A name, as [`typed::name`] reads it.
+    pub(crate) fn name(&self, name: &str) -> String {
+        typed::name(self.text(name))
+    }
+
+    /// The months of insurance.
+    pub(crate) fn insurance_months(&self) -> String {
+        typed::months(self.text("insurance_months"))
+    }
+
+    /// The papers that were ticked, with the days that stand beside them.
+    pub(crate) fn papers(&self) -> Vec<EvidenceForm> {
+        let papers = self.all("evidence").map(|code| EvidenceForm {
+            code: code.into(),
+            from: self.day(&format!("{code}.from")).into(),
+            to: typed::last_day(self.text(&format!("{code}.to"))).into(),
+        });
+        papers.collect()
     }
 
     /// Fields that were kept before.
@@ -57,6 +95,12 @@ impl Fields {
             .iter()
             .filter(|(name, _)| !without.contains(&name.as_str()));
         typed.cloned().collect()
+    }
+
+    /// Whether the form has this field, and nothing in it.
+    pub(crate) fn is_empty_there(&self, name: &str) -> bool {
+        let mut all = self.all(name).peekable();
+        all.peek().is_some() && all.all(str::is_empty)
     }
 
     /// Every value of a field that can be chosen more than once.

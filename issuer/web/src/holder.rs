@@ -24,6 +24,7 @@ use crate::frame::Frame;
 use crate::person::Person;
 use crate::scraps;
 use crate::stands::{card_words, change_words, denial_words, kind_words, minute, permit_words};
+use crate::typed;
 
 #[derive(Template)]
 #[template(path = "holders.html")]
@@ -91,10 +92,11 @@ pub(crate) async fn look_up(State(counter): State<Counter>, person: Person, fiel
 
 /// Which number it is, by its shape.
 fn brought(number: &str) -> Result<Brought, OfficeError> {
-    let plain: String = number.chars().filter(|c| !c.is_whitespace()).collect();
+    let plain = typed::number(number);
     Ok(match plain.len() {
         13 => Brought::Card(plain.parse::<CardNumber>()?),
-        36 => Brought::Permit(plain.parse::<PermitId>()?),
+        // Only a permit's has hyphens of its own.
+        32 => Brought::Permit(typed::token(number).to_ascii_lowercase().parse::<PermitId>()?),
         _ => Brought::Citizen(plain.to_ascii_uppercase().parse()?),
     })
 }

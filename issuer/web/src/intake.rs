@@ -9,8 +9,8 @@ use issuer_office::drafts::{Typed, Unfiled};
 use issuer_office::error::OfficeError;
 use issuer_office::staff::StaffRole;
 use permit_domain::{
-    ApplicantForm, ApplicationId, CitizenNumber, Education, EvidenceCode, EvidenceForm, EvidenceKind,
-    FieldError, FormErrors, IntakeClerk, Nation, PaperNumber, Sex, Tier, Title, tier_words,
+    ApplicantForm, ApplicationId, CitizenNumber, Education, EvidenceCode, EvidenceKind, FieldError,
+    FormErrors, IntakeClerk, Nation, PaperNumber, Raw, Sex, Tier, Title, tier_words,
 };
 use program_contract::Failure;
 
@@ -30,6 +30,8 @@ struct IntakePage {
     id: ApplicationId,
     /// The paper that is typed, where it is one.
     paper: Option<PaperPart>,
+    /// The application in whose place this one is filed, where it is corrected.
+    corrects: Option<ApplicationId>,
     today: String,
     values: Values,
     errors: Vec<Wrong>,
@@ -52,6 +54,7 @@ pub(crate) struct Sheet {
     errors: Vec<Wrong>,
     pub(crate) told: Option<Told>,
     pub(crate) paper: Option<PaperPart>,
+    corrects: Option<ApplicationId>,
     pub(crate) draft: DraftShown,
     drafts: Vec<DraftLink>,
 }
@@ -72,8 +75,17 @@ impl Sheet {
             errors: Vec::new(),
             told: None,
             paper: None,
+            corrects: None,
             draft,
             drafts: Vec::new(),
+        }
+    }
+
+    /// What is filed in the place of an application.
+    pub(crate) fn correcting(old: ApplicationId, id: ApplicationId, fields: Fields) -> Self {
+        Self {
+            corrects: Some(old),
+            ..Self::of(id, fields)
         }
     }
 
@@ -217,7 +229,17 @@ impl Values {
     }
 }
 
+/// The id of a field of a paper's days: `from` or `to`.
+pub(crate) fn day_of(code: &str, part: &str) -> String {
+    format!("{code}.{part}")
+}
+
 impl IntakePage {
+    /// Whether it is neither typed off a paper nor a correction: what is typed is kept as a draft.
+    const fn is_new(&self) -> bool {
+        self.paper.is_none() && self.corrects.is_none()
+    }
+
     /// What is wrong with a field, for the words beside it.
     fn wrong(&self, field: &str) -> Option<&Wrong> {
         self.errors.iter().find(|wrong| wrong.field == field)
@@ -254,7 +276,7 @@ fn link(frame: &Frame, draft: Unfiled) -> DraftLink {
         name: or(typed.text("name"), frame.t("（未填姓名）", "(no name yet)")),
         number: match typed.text("citizen_number") {
             "" => String::new(),
-            number => masked(number),
+            _ => masked(&typed.number("citizen_number")),
         },
         at: minute(draft.saved_at),
     }
@@ -303,17 +325,25 @@ struct NumberChecked {
     wrong: Option<(String, String)>,
     born: String,
     sex: &'static str,
+    /// The form's fields that were empty, filled in by the number.
+    fills_born: bool,
+    /// The code of the sex, and all of them.
+    fills_sex: Option<(&'static str, Vec<Choice>)>,
 }
 
-/// `GET /counter/intake/number?citizen_number=`: what a number says, while it is typed. Nobody is looked up by it.
+/// `GET /counter/intake/number?citizen_number=`: what a number says, while it is typed, and the fields `birth_date` and `sex` where they
+/// are empty. Nobody is looked up by it.
 pub(crate) async fn number(person: Person, fields: Fields) -> Response {
-    let text = fields.text("citizen_number").to_ascii_uppercase();
+    let text = fields.number("citizen_number").to_ascii_uppercase();
+    let fills = |name: &str| fields.is_empty_there(name);
     let frame = person.frame;
     let checked = match text.parse::<CitizenNumber>() {
         Ok(number) => NumberChecked {
             wrong: None,
             born: number.birth_date().to_string(),
             sex: frame.t(number.sex().zh(), number.sex().en()),
+            fills_born: fills("birth_date"),
+            fills_sex: fills("sex").then(|| (number.sex().code(), sexes(&frame))),
             frame,
         },
         Err(error) => {
@@ -324,6 +354,8 @@ pub(crate) async fn number(person: Person, fields: Fields) -> Response {
                 wrong: Some((told.what, told.action)),
                 born: String::new(),
                 sex: "",
+                fills_born: false,
+                fills_sex: None,
             }
         }
     };
@@ -333,30 +365,32 @@ pub(crate) async fn number(person: Person, fields: Fields) -> Response {
 /// The applicant file that the form's fields make.
 pub(crate) fn form_of(fields: &Fields) -> ApplicantForm {
     let raw = |name: &str| fields.text(name).into();
+    let number = fields.number("citizen_number");
+    let of_number = number.to_ascii_uppercase().parse::<CitizenNumber>().ok();
+    // Both stand in the number: what is left empty is taken from it.
+    let or = |typed: String, known: Option<String>| match known {
+        Some(known) if typed.is_empty() => Raw::from(known),
+        _ => Raw::from(typed),
+    };
+    let born = of_number.as_ref().map(|number| number.birth_date().to_string());
+    let sex = of_number.as_ref().map(|number| number.sex().code().to_owned());
     let mut form = ApplicantForm {
-        citizen_number: raw("citizen_number"),
-        name: raw("name"),
-        sex: raw("sex"),
+        citizen_number: number.into(),
+        name: fields.name("name").into(),
+        sex: or(fields.text("sex").to_owned(), sex),
         nation: raw("nation"),
-        birth_date: raw("birth_date"),
-        hukou_address: raw("hukou_address"),
-        insurance_months: raw("insurance_months"),
+        birth_date: or(fields.day("birth_date"), born),
+        hukou_address: fields.line("hukou_address").into(),
+        insurance_months: fields.insurance_months().into(),
         education: raw("education"),
         title: raw("title"),
         requested_tier: raw("requested_tier"),
         ..ApplicantForm::default()
     };
-    form.residence.address = raw("residence.address");
+    form.residence.address = fields.line("residence.address").into();
     form.residence.division = raw("residence.division");
-    form.residence.registered_on = raw("residence.registered_on");
-    form.evidence = fields
-        .all("evidence")
-        .map(|code| EvidenceForm {
-            code: code.into(),
-            from: raw(&format!("{code}.from")),
-            to: raw(&format!("{code}.to")),
-        })
-        .collect();
+    form.residence.registered_on = fields.day("residence.registered_on").into();
+    form.evidence = fields.papers();
     form
 }
 
@@ -389,10 +423,7 @@ pub(crate) fn shown(counter: &Counter, frame: Frame, status: StatusCode, sheet: 
     };
     let today = office.clock().today();
     let page = IntakePage {
-        sexes: [Sex::Male, Sex::Female]
-            .iter()
-            .map(|sex| numbered(&frame, sex.code(), sex.zh(), sex.en()))
-            .collect(),
+        sexes: sexes(&frame),
         nations: Nation::all()
             .map(|nation| numbered(&frame, &nation.to_string(), nation.zh(), nation.en()))
             .collect(),
@@ -414,6 +445,7 @@ pub(crate) fn shown(counter: &Counter, frame: Frame, status: StatusCode, sheet: 
         errors: sheet.errors,
         told: sheet.told,
         paper: sheet.paper,
+        corrects: sheet.corrects,
         draft: sheet.draft,
         drafts: sheet.drafts,
     };
@@ -426,6 +458,13 @@ fn numbered(frame: &Frame, code: &str, zh: &str, en: &str) -> Choice {
         code: code.to_owned(),
         word: format!("{code} {}", frame.t(zh, en)),
     }
+}
+
+fn sexes(frame: &Frame) -> Vec<Choice> {
+    let all = [Sex::Male, Sex::Female];
+    all.iter()
+        .map(|sex| numbered(frame, sex.code(), sex.zh(), sex.en()))
+        .collect()
 }
 
 /// Districts whose residents the office serves now.

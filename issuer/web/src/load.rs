@@ -19,6 +19,7 @@ use crate::form::Fields;
 use crate::frame::Frame;
 use crate::order;
 use crate::person::Person;
+use crate::typed;
 
 #[derive(Template)]
 #[template(path = "load.html")]
@@ -70,7 +71,7 @@ async fn shown(
         id: holding.permit.id(),
         can_see: counter.desk().is_some(),
         amount: fields.text("amount").to_owned(),
-        key: fields.text("key").to_owned(),
+        key: fields.token("key"),
         frame: person.frame,
         purse: [purse.loaded, purse.spent, purse.balance()].map(|fen| yuan(fen.into())),
         holding,
@@ -96,7 +97,7 @@ pub(crate) async fn load(
     let (office, id): (_, PermitId) = (counter.office(), person.named(&permit)?);
     if fields.text("confirmed").is_empty() {
         // What stands against it is told before anybody's money is taken.
-        let foreseen = office.foresee_load(id, amount.0, key).await;
+        let foreseen = office.foresee_load(id, amount.0, &key).await;
         let against = match foreseen {
             Ok(decision) => decision
                 .filter(|decision| decision.loaded.is_none())
@@ -106,7 +107,7 @@ pub(crate) async fn load(
         let confirm = against.is_none().then_some(amount);
         return shown(&counter, person, &permit, &fields, confirm, against).await;
     }
-    let done = match office.load(id, amount.0, key, clerk).await {
+    let done = match office.load(id, amount.0, &key, clerk).await {
         Ok(LoadOutcome::Booked(stored, _) | LoadOutcome::Known(stored)) => {
             Ok(change::address(stored.change.id()))
         }
@@ -120,10 +121,10 @@ pub(crate) async fn load(
 }
 
 /// Amount and key as they were typed.
-fn read(fields: &Fields) -> Result<(Fen, &str), Problem> {
-    let amount = fields.text("amount").parse::<Fen>();
+fn read(fields: &Fields) -> Result<(Fen, String), Problem> {
+    let amount = typed::amount(fields.text("amount")).parse::<Fen>();
     let amount = amount.map_err(|why| Problem::incomplete(failure::no_amount(why)))?;
-    let key = fields.text("key");
+    let key = fields.token("key");
     if !(1..=64).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::incomplete(failure::no_key()));
     }

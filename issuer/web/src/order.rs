@@ -300,7 +300,7 @@ fn checked(fields: &Fields) -> Result<Option<Agent>, Problem> {
     match fields.text("checked") {
         "holder" => Ok(None),
         "agent" => {
-            let (name, document) = (fields.text("agent_name"), fields.text("agent_document"));
+            let (name, document) = (fields.name("agent_name"), fields.text("agent_document"));
             if name.is_empty() || document.is_empty() {
                 return Err(Problem::incomplete(failure::no_agent()));
             }

@@ -37,21 +37,16 @@ struct PapersPage {
 /// `GET /counter/paper`; with `number` on to that form.
 pub(crate) async fn page(State(counter): State<Counter>, person: Person, fields: Fields) -> Answer {
     person.acting_as(StaffRole::IntakeClerk)?;
-    let typed = fields.text("number");
+    let typed = fields.token("number");
     if typed.is_empty() {
         return shown(&counter, person, None).await;
     }
     let found = async {
-        let number: PaperNumber = plain(typed).parse()?;
+        let number: PaperNumber = typed.parse()?;
         counter.office().paper_form(&number).await?;
         Ok::<_, OfficeError>(address(&number))
     };
     answer::after(found.await, |problem| shown(&counter, person, Some(problem))).await
-}
-
-/// As it is read off the paper: blanks are no part of it.
-fn plain(typed: &str) -> String {
-    typed.chars().filter(|sign| !sign.is_whitespace()).collect()
 }
 
 fn address(number: &PaperNumber) -> String {
@@ -286,7 +281,7 @@ pub(crate) async fn keep(
     let number: PaperNumber = person.named(&number)?;
     let part = PaperPart::new(&number, fields.text("paper_day").to_owned());
     let id = counter.office().new_application_id();
-    let Ok(day) = fields.text("paper_day").parse::<Date>() else {
+    let Ok(day) = fields.day("paper_day").parse::<Date>() else {
         let (status, told) = Problem::said(Some(Problem::incomplete(failure::no_paper_day())), &person.frame);
         let mut sheet = Sheet::on_paper(id, part, fields);
         sheet.told = told;

@@ -12,9 +12,9 @@ use axum::routing::{any, get, post};
 use crate::counter::Counter;
 use crate::form::FORM_LIMIT;
 use crate::{
-    accounts, allow, assets, case, cases, change, check, closing, dashboard, decide, doctor, draft,
-    enrolment, evaluations, events, faces, facts, holder, intake, kit, lists, load, notice, order, paper,
-    person, photo, proof, scraps, settlement, sign_in, status, stock, terminals, uncollected, view,
+    accounts, allow, assets, case, cases, change, check, closing, correction, dashboard, decide, doctor,
+    draft, enrolment, evaluations, events, faces, facts, holder, intake, kit, lists, load, notice, order,
+    paper, person, photo, proof, scraps, settlement, sign_in, status, stock, terminals, uncollected, view,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
@@ -39,6 +39,10 @@ impl Counter {
             .route("/counter/authenticators/remove", post(enrolment::remove))
             .route("/counter/accounts/recoveries", post(accounts::ask))
             .route("/counter/accounts/recoveries/confirm", post(accounts::confirm))
+            .route(
+                "/counter/cases/{application}/withdraw",
+                post(correction::withdraw),
+            )
             .route("/counter/permits/{permit}/card", post(holder::card))
             .route("/counter/permits/{permit}/changes", post(holder::propose))
             .route("/counter/scraps/{serial}/destroyed", post(scraps::destroyed))
@@ -66,6 +70,10 @@ impl Counter {
             .route("/counter/cases", get(cases::search).post(cases::find))
             .route("/counter/cases/{application}", get(case::page))
             .route("/counter/cases/{application}/slip", get(case::slip))
+            .route(
+                "/counter/cases/{application}/correct",
+                get(correction::page).post(correction::file),
+            )
             .route("/counter/cases/{application}/complete", post(decide::complete))
             .route("/counter/cases/{application}/review", post(decide::review))
             .route("/counter/cases/{application}/sign-off", post(decide::sign_off))

@@ -14,6 +14,7 @@ use crate::form::Fields;
 use crate::frame::Frame;
 use crate::person::Person;
 use crate::stands::{card_words, reason_words};
+use crate::typed;
 
 /// Of the page.
 pub(crate) const ADDRESS: &str = "/counter/scraps";
@@ -137,10 +138,11 @@ pub(crate) async fn put_back(
     answer::after(done, |problem| shown(&counter, person, "", Some(problem))).await
 }
 
-/// A serial as it was typed, in large letters or small ones.
+/// A serial as it was typed, in large letters or small ones, in groups or not.
 pub(crate) fn chip(text: &str) -> Result<CardSerial, OfficeError> {
     let what = "card serial";
-    text.to_ascii_lowercase()
+    typed::number(text)
+        .to_ascii_lowercase()
         .parse()
         .map_err(|_| permit_domain::Error::Identifier { what }.into())
 }

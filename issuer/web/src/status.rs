@@ -60,7 +60,7 @@ pub(crate) async fn look(State(counter): State<Counter>, headers: HeaderMap, fie
 /// `POST /status/evaluate`: `receipt`, `code` and `score`, 1 to 5.
 pub(crate) async fn evaluate(State(counter): State<Counter>, headers: HeaderMap, fields: Fields) -> Response {
     let frame = frame_of(&counter, &headers, &fields);
-    let (receipt, code) = (fields.text("receipt"), fields.text("code"));
+    let (receipt, code) = (&fields.token("receipt"), &fields.token("code"));
     let Ok(score @ 1..=5) = fields.text("score").parse::<u8>() else {
         let status = tried(&counter, &fields).await.ok();
         let told = Some(failure::no_score());
@@ -96,7 +96,7 @@ pub(crate) async fn evaluate(State(counter): State<Counter>, headers: HeaderMap,
 /// The status of a slip, unless it was tried too often.
 async fn tried(counter: &Counter, fields: &Fields) -> Result<HolderStatus, (StatusCode, Failure)> {
     let office = counter.office();
-    let (receipt, code) = (fields.text("receipt"), fields.text("code"));
+    let (receipt, code) = (&fields.token("receipt"), &fields.token("code"));
     if !counter
         .tries()
         .may_try(&typed_receipt(receipt), office.clock().now())
@@ -125,9 +125,9 @@ fn shown(
     thanked: bool,
 ) -> Response {
     let page = StatusPage {
-        receipt: fields.text("receipt").chars().take(20).collect(),
+        receipt: fields.token("receipt").chars().take(20).collect(),
         code: if found.is_some() {
-            fields.text("code").to_owned()
+            fields.token("code")
         } else {
             String::new()
         },

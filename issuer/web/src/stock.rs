@@ -69,24 +69,31 @@ async fn shown(counter: &Counter, person: Person, fields: &Fields, problem: Opti
 pub(crate) async fn receive(State(counter): State<Counter>, person: Person, fields: Fields) -> Answer {
     let by = person.acting_as(StaffRole::Producer)?;
     let taken = async {
-        let typed = fields.text("serials").split_whitespace();
-        let serials: Result<Vec<CardSerial>, _> = typed.map(scraps::chip).collect();
+        let serials: Result<Vec<CardSerial>, _> = fields.text("serials").lines().flat_map(chips).collect();
         let serials = serials?;
         if serials.is_empty() {
             return Err(Problem::incomplete(failure::no_serials()));
         }
-        let lot = fields.text("lot");
-        Ok::<_, Problem>(counter.office().receive_blanks(&serials, lot, &by).await?)
+        let lot = fields.token("lot");
+        Ok::<_, Problem>(counter.office().receive_blanks(&serials, &lot, &by).await?)
     };
     let done = taken.await.map(|()| ADDRESS.to_owned());
     answer::after(done, |problem| shown(&counter, person, &fields, Some(problem))).await
+}
+
+/// The serials on a line: one, also in groups, or several.
+fn chips(line: &str) -> Vec<Result<CardSerial, OfficeError>> {
+    match scraps::chip(line) {
+        Ok(one) => vec![Ok(one)],
+        Err(_) => line.split_whitespace().map(scraps::chip).collect(),
+    }
 }
 
 /// `POST /counter/stock/counted`: the `lot`, and how many blanks of it lie there.
 pub(crate) async fn count(State(counter): State<Counter>, person: Person, fields: Fields) -> Answer {
     let by = person.acting_as(StaffRole::Producer)?;
     let entered = async {
-        let blanks = fields.text("counted").parse::<u32>();
+        let blanks = fields.number("counted").parse::<u32>();
         let blanks = blanks.map_err(|_| Problem::incomplete(failure::no_count()))?;
         Ok::<_, Problem>(
             counter

@@ -72,7 +72,7 @@ pub(crate) async fn counters(State(counter): State<Counter>, person: Person, fie
     let asked = async {
         let day = |name: &str| {
             let wrong = |_| OfficeError::from(permit_domain::Error::Identifier { what: "a date" });
-            fields.text(name).parse().map_err(wrong)
+            fields.day(name).parse().map_err(wrong)
         };
         counter
             .office()
