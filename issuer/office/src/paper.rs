@@ -6,13 +6,14 @@
 use issuer_store::{PaperForm, PaperState, Snapshot, Submission};
 use jiff::civil::Date;
 use permit_domain::{
-    Applicant, ApplicantForm, ApplicationId, Digest, Division, IntakeClerk, PaperNumber, PersonId, Refusal,
-    StaffId,
+    Actor as _, Applicant, ApplicantForm, ApplicationId, Digest, Division, IntakeClerk, PaperNumber,
+    PersonId, Refusal, StaffId,
 };
 
 use crate::error::OfficeError;
 use crate::intake::file;
 use crate::office::Office;
+use crate::on_file;
 
 /// The most forms that are given out at once.
 pub const MOST: u32 = 100;
@@ -227,17 +228,33 @@ pub fn typed_digest(day: Date, applicant: &Applicant) -> Digest {
     Digest::of(format!("{day}\n{facts}").as_bytes())
 }
 
-/// Refuses who typed or confirmed the paper of a case in a role that decides it: the typist is its intake clerk already.
+/// Refuses who confirmed the paper of a case in a role that decides it, and who typed, read or took in any case that it corrects: the
+/// intake clerk of the case itself is kept apart by the case.
 pub(crate) async fn apart(
     ledger: &mut Snapshot,
     application: ApplicationId,
     role: &'static str,
     by: &StaffId,
 ) -> Result<(), OfficeError> {
-    let form = ledger.paper_form_of(application).await?;
-    match form.map(|form| form.state) {
-        Some(PaperState::Filed { confirmed_by, .. }) if confirmed_by == *by => Err(same_person(SECOND, role)),
-        _ => Ok(()),
+    let (mut one, mut is_corrected) = (application, false);
+    loop {
+        let form = ledger.paper_form_of(one).await?;
+        if let Some(PaperState::Filed { confirmed_by, .. }) = form.map(|form| form.state)
+            && confirmed_by == *by
+        {
+            return Err(same_person(SECOND, role));
+        }
+        if is_corrected {
+            let case = on_file::application(ledger, one).await?;
+            let completed_by = case.content.as_ref().map(|content| content.clerk().staff());
+            if case.application.intake().staff() == by || completed_by == Some(by) {
+                return Err(same_person(IntakeClerk::ROLE, role));
+            }
+        }
+        match ledger.corrects(one).await? {
+            Some(before) => (one, is_corrected) = (before, true),
+            None => return Ok(()),
+        }
     }
 }
 

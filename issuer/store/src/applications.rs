@@ -310,6 +310,26 @@ impl Snapshot {
             .transpose()
     }
 
+    /// The application in place of which this one was filed; none where it corrects nothing.
+    ///
+    /// # Errors
+    /// Outages, [`Error::Damaged`].
+    pub async fn corrects(&mut self, id: ApplicationId) -> Result<Option<ApplicationId>, Error> {
+        const BEFORE: &str = "
+            SELECT b.id FROM applications a JOIN applications b ON b.person = a.person AND b.id <> a.id
+            WHERE a.id = $1 AND b.state = 'WITHDRAWN' ORDER BY b.created_at, b.id";
+        let ids: Vec<String> = on_engine!(self, |c| sqlx::query_scalar(BEFORE)
+            .bind(id.to_string())
+            .fetch_all(c))?;
+        for before in &ids {
+            let before = value(before, "applications.id")?;
+            if self.corrected_as(before).await? == Some(id) {
+                return Ok(Some(before));
+            }
+        }
+        Ok(None)
+    }
+
     /// The application of a person that was filed last.
     ///
     /// # Errors

@@ -103,3 +103,52 @@ async fn a_paper_is_typed_by_one_and_confirmed_by_another_with_the_day_that_it_s
     assert_eq!(steps.last(), Some(&("paper form FILED", "he")));
     reads.verify_ledger().await.unwrap();
 }
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn who_typed_read_or_took_in_what_a_case_corrects_does_not_decide_it(#[case] engine: Engine) {
+    let ledger = Ledger::open(engine).await;
+    let office = ledger.service();
+    let (liu, he) = (staff("liu"), staff("he"));
+    let division = li_na().residence.division;
+    let number = office.give_out_forms(&division, 1, &liu).await.unwrap().remove(0);
+    office.type_form(&number, TODAY, li_na(), &liu).await.unwrap();
+    let read = typed_digest(TODAY, &li_na());
+    let first = office.confirm_form(&number, read, &he).await.unwrap();
+    // A colleague corrects it, and somebody else corrects that: neither word goes away.
+    let now = office.clock().now();
+    let mut before = first;
+    for (clerk, months) in [("luo", 11_u8), ("gao", 12)] {
+        let corrected = permit_domain::ApplicationId::new(now, super::people::n(months));
+        let mut facts = li_na();
+        facts.insurance_months = months.into();
+        // The photo store is away: the case is closed there later, and the ledger has it.
+        let error = office
+            .correct(before, corrected, staff(clerk).as_str().parse().unwrap(), facts)
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), "PHOTO_CASE_OPEN");
+        before = corrected;
+    }
+    let content = ledger.complete_at(now, before, "chen", b"her photo").await;
+    for earlier in ["liu", "he", "luo", "gao", "chen"] {
+        let refused = office
+            .review(before, Reviewer::new(staff(earlier)), content)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code(), "SAME_PERSON_TWICE", "{earlier}");
+    }
+    office
+        .review(before, Reviewer::new(staff("wang")), content)
+        .await
+        .unwrap();
+    for earlier in ["liu", "he", "luo", "gao", "wang"] {
+        let refused = office
+            .approve(before, staff(earlier).as_str().parse().unwrap(), content)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code(), "SAME_PERSON_TWICE", "{earlier}");
+    }
+}
