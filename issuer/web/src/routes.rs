@@ -62,27 +62,6 @@ impl Counter {
             .route("/counter/events", get(events::events))
             .route("/counter/kit", get(kit::page))
             .route("/counter/lists/{list}", get(lists::list))
-            .route("/counter/intake", get(intake::page).post(intake::file))
-            .route("/counter/intake/number", get(intake::number))
-            .route("/counter/intake/draft", post(draft::save))
-            .route("/counter/intake/draft/drop", post(draft::drop))
-            .route("/counter/intake/notice", post(notice::notice))
-            .route("/counter/cases", get(cases::search).post(cases::find))
-            .route("/counter/cases/{application}", get(case::page))
-            .route("/counter/cases/{application}/slip", get(case::slip))
-            .route(
-                "/counter/cases/{application}/correct",
-                get(correction::page).post(correction::file),
-            )
-            .route("/counter/cases/{application}/complete", post(decide::complete))
-            .route("/counter/cases/{application}/review", post(decide::review))
-            .route("/counter/cases/{application}/sign-off", post(decide::sign_off))
-            .route("/counter/cases/{application}/order", post(order::order))
-            .route("/counter/cases/{application}/photos/{photo}", get(photo::look))
-            .route(
-                "/counter/cases/{application}/photos/{photo}/confirm",
-                post(photo::confirm),
-            )
             .route("/counter/holders", get(holder::search).post(holder::look_up))
             .route("/counter/permits/{permit}", get(holder::page))
             .route(
@@ -116,6 +95,7 @@ impl Counter {
             .route("/counter/orders/{order}/hand-over", post(order::hand_over))
             .route("/counter/accounts", get(accounts::page))
             .merge(with_proof)
+            .merge(applications())
             .merge(chief())
             .merge(paper_forms())
             .route("/status", get(status::page).post(status::look))
@@ -131,6 +111,32 @@ impl Counter {
             .layer(axum::middleware::from_fn(closed))
             .with_state(self)
     }
+}
+
+/// From the intake of an application to the order of its card.
+fn applications() -> Router<Counter> {
+    Router::new()
+        .route("/counter/intake", get(intake::page).post(intake::file))
+        .route("/counter/intake/number", get(intake::number))
+        .route("/counter/intake/draft", post(draft::save))
+        .route("/counter/intake/draft/drop", post(draft::drop))
+        .route("/counter/intake/notice", post(notice::notice))
+        .route("/counter/cases", get(cases::search).post(cases::find))
+        .route("/counter/cases/{application}", get(case::page))
+        .route("/counter/cases/{application}/slip", get(case::slip))
+        .route(
+            "/counter/cases/{application}/correct",
+            get(correction::page).post(correction::file),
+        )
+        .route("/counter/cases/{application}/complete", post(decide::complete))
+        .route("/counter/cases/{application}/review", post(decide::review))
+        .route("/counter/cases/{application}/sign-off", post(decide::sign_off))
+        .route("/counter/cases/{application}/order", post(order::order))
+        .route("/counter/cases/{application}/photos/{photo}", get(photo::look))
+        .route(
+            "/counter/cases/{application}/photos/{photo}/confirm",
+            post(photo::confirm),
+        )
 }
 
 /// Of whoever answers for the office, and for its terminals.
