@@ -47,6 +47,9 @@ pub struct Config {
     /// Where browsers find the counter's pages: `https://` and a host name, or `http://localhost`, with the port. Without it
     /// `http://localhost` and the port of `listen`.
     pub origin: Option<String>,
+    /// Where browsers find the signing page, such as `https://sign.example.cn`: a host name that is neither the one of the counter nor
+    /// above or below it. Without it nobody reviews or signs off a card at the counter's pages.
+    pub signing_page: Option<String>,
     /// Name under which the service key is enrolled in the vault.
     pub issuer: String,
     /// Card profile.
@@ -72,6 +75,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
             public_address: None,
             origin: None,
+            signing_page: None,
             issuer: "issuer".into(),
             profile: "resident-1".into(),
             station: "counter 1".into(),
@@ -99,8 +103,13 @@ pub enum InstallationError {
         problem: String,
     },
     /// The origin of the pages in the settings.
-    #[error("`origin` in issuer.toml cannot be used: {0}")]
-    Origin(OriginError),
+    #[error("`{setting}` in issuer.toml cannot be used: {error}")]
+    Origin {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong with it.
+        error: OriginError,
+    },
     /// A file or folder of the installation.
     #[error("{} cannot be used: {source}", path.display())]
     File {
@@ -148,7 +157,7 @@ pub enum InstallationError {
 impl Failing for InstallationError {
     fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::Config { .. } | Self::Origin(_) => "SETTINGS".into(),
+            Self::Config { .. } | Self::Origin { .. } => "SETTINGS".into(),
             Self::File { .. } | Self::OtherUser { .. } => "FILE".into(),
             Self::Anchors { .. } => "VAULT_ANCHORS".into(),
             Self::CounterKey(_) => "COUNTER_KEY".into(),
@@ -163,7 +172,7 @@ impl Failing for InstallationError {
     fn exit(&self) -> Exit {
         match self {
             Self::Config { .. }
-            | Self::Origin(_)
+            | Self::Origin { .. }
             | Self::File { .. }
             | Self::OtherUser { .. }
             | Self::Anchors { .. }
@@ -181,7 +190,7 @@ impl Failing for InstallationError {
             Self::Config { .. } => {
                 "Correct issuer.toml, whose keys are all optional and none other is taken, or its rights: the user that runs the command reads it.".into()
             }
-            Self::Origin(_) => "Write where browsers open the pages (scheme, host name, port), or leave it out.".into(),
+            Self::Origin { .. } => "Write where browsers open the pages (scheme, host name, port), or leave it out.".into(),
             Self::File { .. } => "Check the path, its rights and the disk.".into(),
             Self::OtherUser { whose, .. } => format!(
                 "Run the same command as user {0} (root does so with `runuser -u {0} -- ...`), or have the rights corrected.",
@@ -218,9 +227,9 @@ impl Failing for InstallationError {
                 format!("设置文件 {} 无法读取：{problem}", path.display()),
                 "请改正 issuer.toml（各键均可省略，不认得的键不予接受）或其权限：运行命令的用户须能读取。",
             ),
-            Self::Origin(error) => (
-                format!("issuer.toml 中的 `origin` 无法使用：{}", error.chinese()),
-                "请写浏览器打开窗口页面的地址（协议、主机名、端口），或删去此项。",
+            Self::Origin { setting, error } => (
+                format!("issuer.toml 中的 `{setting}` 无法使用：{}", error.chinese()),
+                "请写浏览器打开该页面的地址（协议、主机名、端口），或删去此项。",
             ),
             Self::File { path, source } => (
                 format!("{} 无法使用：{}", path.display(), source.zh()),
@@ -437,9 +446,38 @@ impl Installation {
     /// [`InstallationError::Origin`].
     pub(crate) fn relying_party(&self, port: u16) -> Result<RelyingParty, InstallationError> {
         match &self.config.origin {
-            Some(origin) => RelyingParty::at(origin).map_err(InstallationError::Origin),
+            Some(origin) => RelyingParty::at(origin).map_err(|error| InstallationError::Origin {
+                setting: "origin",
+                error,
+            }),
             None => Ok(RelyingParty::on_this_machine(port)),
         }
+    }
+
+    /// Where browsers find the signing page beside this counter; none where the settings name none.
+    ///
+    /// # Errors
+    /// [`InstallationError::Origin`], also for a host that is above or below the counter's.
+    pub(crate) fn signing_page(
+        &self,
+        counter: &RelyingParty,
+    ) -> Result<Option<RelyingParty>, InstallationError> {
+        let wrong = |error| InstallationError::Origin {
+            setting: "signing_page",
+            error,
+        };
+        let Some(origin) = &self.config.signing_page else {
+            return Ok(None);
+        };
+        let page = RelyingParty::at(origin).map_err(wrong)?;
+        page.check_apart_from(counter).map_err(wrong)?;
+        Ok(Some(page))
+    }
+
+    /// Where the key files of a rehearsal's sample staff are.
+    #[must_use]
+    pub fn rehearsal_keys(&self) -> PathBuf {
+        self.path("rehearsal-keys")
     }
 
     /// The staff file.

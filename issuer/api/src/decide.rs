@@ -1,9 +1,10 @@
 //! `POST /v1/applications/{id}/decision`: the reviewer stands for what was frozen when intake ended, then the approver signs it off. Two
-//! steps of one decision, two different people, each by the digest of what was read.
+//! steps of one decision, two different people, each by the digest of what was read and, where a card is granted, with a signature.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use issuer_office::mandate::given;
 use issuer_office::staff::StaffRole;
 use permit_domain::{ApplicationId, Approver, Digest, Reviewer};
 use program_contract::Failure;
@@ -26,6 +27,10 @@ pub(crate) struct DecisionRequest {
     step: DecisionStep,
     /// SHA-256 of what was read, 64 hex digits: `content` of the application.
     content: String,
+    /// The caller's signature under the mandate, where a card is granted: the CBOR of key id and assertion in hexadecimal digits, as
+    /// the signing page gives it, or in a rehearsal `issuer rehearsal-sign`.
+    #[serde(default)]
+    signature: String,
 }
 
 impl Form for DecisionRequest {
@@ -58,12 +63,12 @@ enum DecisionStep {
         (status = 200, description = "Decided; REFUSED is an answer too, with the articles", body = ApplicationBody),
         (status = 400, description = "No key, or a wrong body", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The caller has not the role, or took part in another role", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller has not the role, or took part in another role; `SIGNING_KEY_...`: the key is not theirs for this step, or not enrolled now", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No application has this id", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The application is not at this step; `OTHER_CONTENT`: what was read is not what stands there; `NOT_COMPLETED`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The application is not at this step; `OTHER_CONTENT`: what was read is not what stands there; `NOT_COMPLETED`; `SIGNED_ANOTHER`: the signature is over something else; `MANDATE_MISSING`, `MANDATE_ENDED`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "More than 64 kB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not application/json", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "No rule set is in force for the residence, or the key did something else", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No rule set is in force for the residence, the key did something else, or the signature is missing or refused", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger cannot be written", body = Problem, content_type = "application/problem+json"),
     ),
     security(("staff" = []))
@@ -84,19 +89,25 @@ pub(crate) async fn decide(
         .content
         .parse()
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, failure::no_decision_step()))?;
+    let signed = given(&request.signature)?;
     let work = async {
         Ok::<_, Problem>(match request.step {
             DecisionStep::Review => {
                 let reviewer = Reviewer::new(caller.acting_as(StaffRole::Reviewer)?);
-                Box::pin(office.review(id, reviewer, content)).await?
+                Box::pin(office.review(id, reviewer, content, signed.as_ref())).await?
             }
             DecisionStep::Approve => {
                 let approver = Approver::new(caller.acting_as(StaffRole::Approver)?);
-                Box::pin(office.approve(id, approver, content)).await?
+                Box::pin(office.approve(id, approver, content, signed.as_ref())).await?
             }
         })
     };
-    let said: [&[u8]; 3] = [id.as_bytes(), step, content.as_bytes()];
+    let said: [&[u8]; 4] = [
+        id.as_bytes(),
+        step,
+        content.as_bytes(),
+        request.signature.as_bytes(),
+    ];
     let view = key.once((&api, &caller, "decide"), &said, work).await?;
     Ok(Json(ApplicationBody::from(&view)))
 }

@@ -36,6 +36,7 @@ mod photo_reads;
 mod problem;
 mod propose_change;
 mod read_application;
+mod read_mandate;
 mod read_permit;
 mod read_proposal;
 mod readiness;

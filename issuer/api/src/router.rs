@@ -20,8 +20,8 @@ use crate::{
     approve_change, approve_erasure, body, change_status, complete_intake, confirm_photo, connections,
     correct_application, create_application, decide, failure, give_up_change, give_up_order, health,
     language, list_photos, look_at_photo, order_production, order_status, photo_case, photo_reads,
-    propose_change, read_application, read_permit, read_proposal, readiness, request_erasure, submit_photo,
-    take_back_photo, withdraw_application,
+    propose_change, read_application, read_mandate, read_permit, read_proposal, readiness, request_erasure,
+    submit_photo, take_back_photo, withdraw_application,
 };
 
 impl Api {
@@ -82,6 +82,7 @@ fn routes_and_document() -> (Router<Api>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(create_application::create_application))
         .routes(routes!(read_application::read_application))
+        .routes(routes!(read_mandate::read_mandate))
         .routes(routes!(withdraw_application::withdraw_application))
         .routes(routes!(correct_application::correct_application))
         .routes(routes!(complete_intake::complete_intake))

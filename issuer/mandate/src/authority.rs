@@ -28,7 +28,7 @@ pub struct EnrolledKey {
     pub person: String,
     /// In which role it signs.
     pub role: SignerRole,
-    /// Division of the organ, GB/T 2260: pairs of zeros at its end cover every division below.
+    /// Division of the organ, GB/T 2260: pairs of zeros at its end cover every division below, `100000` all.
     pub organ: String,
     /// Last instant, seconds since 1970-01-01 UTC, included.
     pub until: u64,
@@ -42,15 +42,22 @@ pub struct EnrolledKey {
 
 impl EnrolledKey {
     /// Whether it signs for this organ at this instant.
-    fn signs(&self, organ: &str, at: u64) -> bool {
+    #[must_use]
+    pub fn signs(&self, organ: &str, at: u64) -> bool {
         at <= self.until && covers(&self.organ, organ)
     }
 }
+
+/// The whole country (GB/T 2260).
+const COUNTRY: &str = "100000";
 
 /// Whether one division is the other, or above it.
 fn covers(above: &str, below: &str) -> bool {
     if above.len() != 6 || below.len() != 6 {
         return false;
+    }
+    if above == COUNTRY {
+        return true;
     }
     let mut significant = above;
     while let Some(shorter) = significant.strip_suffix("00") {

@@ -9,6 +9,7 @@ mod authority;
 mod batch;
 mod content;
 mod error;
+mod given;
 mod mandate;
 mod sha256;
 
@@ -17,4 +18,5 @@ pub use authority::{EnrolledKey, Signature, SignerRole, Wanted, authorise};
 pub use batch::{Batch, DRAWN, LARGEST, Proof};
 pub use content::{CardItems, Entitlement, PermitItems, PersonItems};
 pub use error::{AssertionError, MandateError};
+pub use given::Given;
 pub use mandate::{CaseRef, Kind, Mandate};

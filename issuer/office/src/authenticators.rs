@@ -221,7 +221,7 @@ impl Office {
 }
 
 /// What the ledger calls an authenticator.
-fn named(credential: &[u8]) -> String {
+pub(crate) fn named(credential: &[u8]) -> String {
     let digest = Digest::of(credential).to_string();
     digest.get(..16).unwrap_or(&digest).to_owned()
 }

@@ -9,6 +9,8 @@ use std::fmt;
 
 use card_applet_spec::data_group::{Dg1, Dg2, Dg3, MAX_DG2, PortraitFormat};
 use issuer_artwork::FrontFace;
+use issuer_mandate as mandate;
+use issuer_mandate::{CardItems, PermitItems, PersonItems};
 use jiff::civil::Date;
 use keyvault_protocol as vault;
 use permit_domain::{
@@ -380,6 +382,53 @@ impl CardContent {
             dg3: what.has_permit().then_some(dg3),
             entitlements,
             loaded,
+        })
+    }
+
+    /// What a mandate says of this card, computed from what is written.
+    ///
+    /// # Errors
+    /// [`ContentError::Unreadable`], [`ContentError::Form`].
+    pub(crate) fn items(&self) -> Result<CardItems, ContentError> {
+        let Parts { dg1, dg3, .. } = self.parts()?;
+        let dg1 = Dg1::parse(&dg1).map_err(|_| ContentError::Unreadable)?;
+        let dg3 = Dg3::parse(&dg3).map_err(|_| ContentError::Unreadable)?;
+        let day = |day| {
+            let day = day::from_card(day).ok_or(ContentError::Unreadable)?;
+            Ok::<_, ContentError>(day.to_string())
+        };
+        Ok(CardItems {
+            person: PersonItems {
+                name: dg1.name.to_owned(),
+                sex: dg1.sex.to_string(),
+                nation: format!("{:02}", dg1.nation),
+                born: day(dg1.birth_date)?,
+                citizen_number: dg1.citizen_number.to_owned(),
+                hukou_address: dg1.hukou_address.to_owned(),
+                residence_address: dg1.residence_address.to_owned(),
+                organ: dg1.issuing_organ.to_owned(),
+                issued_on: day(dg1.issue_date)?,
+            },
+            portrait: dg1.photo,
+            permit: PermitItems {
+                id: dg3.permit_id,
+                tier: dg3.tier.to_string(),
+                rule_set: dg3.rule_set.to_owned(),
+                valid_from: self.valid_from.to_string(),
+                valid_to: day(dg3.endorsed_until)?,
+            },
+            entitlements: self
+                .vault_entitlements()?
+                .into_iter()
+                .map(|one| mandate::Entitlement {
+                    role: one.role.to_string(),
+                    class: one.class,
+                    services: one.services,
+                    zones: one.zones,
+                    purse_cap: one.purse_cap,
+                })
+                .collect(),
+            loaded: None,
         })
     }
 

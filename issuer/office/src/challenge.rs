@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Enrol,
     /// Who is signed in proves to be there.
     Prove,
+    /// A signing key is made.
+    SigningKey,
 }
 
 impl Purpose {
@@ -28,6 +30,7 @@ impl Purpose {
             Self::SignIn => b"sign-in",
             Self::Enrol => b"enrol",
             Self::Prove => b"prove",
+            Self::SigningKey => b"signing key",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! edited: corrected ones are another application ([`crate::withdrawal`]).
 
 use issuer_artwork::Artist;
+use issuer_mandate::CardItems;
 use issuer_store::{Appended, StoredApplication, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
@@ -45,6 +46,7 @@ impl Office {
     ) -> Result<StoredApplication, OfficeError> {
         let standing = self.stands(id).await?;
         let card = Box::pin(self.freeze_card(&standing, &clerk, receipt)).await?;
+        let (card, items) = card.unzip();
         let Standing {
             case,
             permit,
@@ -53,8 +55,16 @@ impl Office {
             ..
         } = standing;
         let frozen = FrozenCase::new(&case.application, permit, &applicant, decision, card);
+        let mandate = match items {
+            Some(items) => {
+                let digest = frozen.to_content()?.digest();
+                Some(self.mandate(id, digest, &applicant.residence.division, items)?)
+            }
+            None => None,
+        };
         let mut tx = self.begin().await?;
-        let entering = enter(&mut tx, &case, &frozen, clerk, self.clock.today());
+        let new = (&frozen, mandate.as_deref());
+        let entering = enter(&mut tx, &case, new, clerk, self.clock.today());
         let appended = Box::pin(entering).await?;
         let case = on_file::application(&mut tx, id).await?;
         if let Some(appended) = appended {
@@ -109,7 +119,7 @@ impl Office {
         standing: &Standing,
         clerk: &IntakeClerk,
         receipt: Option<photo::ReceiptNumber>,
-    ) -> Result<Option<FrozenCard>, OfficeError> {
+    ) -> Result<Option<(FrozenCard, CardItems)>, OfficeError> {
         let Standing {
             case,
             applicant,
@@ -149,7 +159,8 @@ impl Office {
             .take_photo(&id.to_string(), person, clerk.staff(), receipt)
             .await?;
         let front = self.front_of(&plan, &photo, print).await?;
-        Ok(Some(plan.freeze(photo, front)))
+        let items = plan.items(photo.clone(), &self.random)?;
+        Ok(Some((plan.freeze(photo, front), items)))
     }
 
     /// SHA-256 of the front's PNG file, drawn as production will draw it.
@@ -168,14 +179,15 @@ impl Office {
     }
 }
 
-/// Enters what intake ended with, unless this very content is live; `read` is the case from which it was made up.
+/// Enters what intake ended with and its mandate, unless this very content is live with one; `read` is the case from which it was made
+/// up.
 ///
 /// # Errors
 /// [`issuer_store::Error::Stale`] where somebody else went on with the case meanwhile.
 pub(crate) async fn enter(
     tx: &mut Transaction,
     read: &StoredApplication,
-    frozen: &FrozenCase,
+    (frozen, mandate): (&FrozenCase, Option<&[u8]>),
     clerk: IntakeClerk,
     on: Date,
 ) -> Result<Option<Appended>, OfficeError> {
@@ -183,6 +195,7 @@ pub(crate) async fn enter(
     let now = on_file::application(tx, id).await?;
     if let Some(live) = &now.content
         && FrozenCase::from_content(live.content())?.says_the_same_as(frozen)
+        && (mandate.is_none() || tx.mandate(id, live.version()).await?.is_some())
     {
         return Ok(None);
     }
@@ -205,7 +218,11 @@ pub(crate) async fn enter(
     };
     let version = tx.last_content_version(id).await?.saturating_add(1);
     let content = CaseContent::completed(id, version, clerk, content);
-    Ok(Some(tx.insert_case_content(&content, back).await?))
+    let appended = tx.insert_case_content(&content, back).await?;
+    if let Some(mandate) = mandate {
+        tx.insert_mandate(id, version, mandate).await?;
+    }
+    Ok(Some(appended))
 }
 
 fn not_now(thing: &'static str, state: &'static str) -> OfficeError {

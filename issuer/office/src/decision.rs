@@ -1,8 +1,9 @@
 //! The decision on an application: a reviewer stands for what was frozen when intake ended, whose decision the rule set made; then an
 //! approver signs it off, by which the permit comes into being. Decree 663, article 9.
 //!
-//! Each names the digest of what was read. The next card of a permit is reviewed and signed off in the same way; its permit stands.
+//! Each names the digest of what was read, and where a card is granted signs its mandate (`mandate`). The next card of a permit is reviewed and signed off in the same way; its permit stands.
 
+use issuer_mandate::{Given, SignerRole};
 use issuer_store::{Appended, StoredApplication, Transaction};
 use jiff::civil::Date;
 use permit_domain::{
@@ -21,12 +22,13 @@ impl Office {
     ///
     /// # Errors
     /// [`OfficeError::NotCompleted`]; [`OfficeError::OtherContent`] when that is not what stands there;
-    /// [`DomainError::SamePersonTwice`], [`DomainError::WrongState`].
+    /// [`DomainError::SamePersonTwice`], [`DomainError::WrongState`]; [`crate::signing_error::SigningError`].
     pub async fn review(
         &self,
         id: ApplicationId,
         reviewer: Reviewer,
         content: Digest,
+        signed: Option<&Given>,
     ) -> Result<StoredApplication, OfficeError> {
         let mut tx = self.begin().await?;
         let case = on_file::application(&mut tx, id).await?;
@@ -36,13 +38,20 @@ impl Office {
             return Ok(case);
         }
         paper::apart(&mut tx, id, "reviewer", reviewer.staff()).await?;
-        let decision = FrozenCase::from_content(live.content())?.decision().clone();
+        let frozen = FrozenCase::from_content(live.content())?;
+        let decision = frozen.decision().clone();
         let by = (Reviewer::ROLE, reviewer.staff().as_str());
         let live = live.review(reviewer.clone())?;
-        let mut appended = tx.update_case_content(&live, by).await?;
         // The decision on a permit that stands was signed off before.
-        if !matches!(case.application.state(), ApplicationState::Approved { .. }) {
-            let after = case.application.review(reviewer, &decision)?;
+        let after = match case.application.state() {
+            ApplicationState::Approved { .. } => None,
+            _ => Some(case.application.review(reviewer.clone(), &decision)?),
+        };
+        let who = (SignerRole::Reviewer, reviewer.staff());
+        self.take_signature(&mut tx, &live, who, signed, frozen.grants())
+            .await?;
+        let mut appended = tx.update_case_content(&live, by).await?;
+        if let Some(after) = after {
             appended = review(&mut tx, after, live.version(), &decision).await?.1;
         }
         let case = on_file::application(&mut tx, id).await?;
@@ -62,12 +71,14 @@ impl Office {
     ///
     /// # Errors
     /// [`OfficeError::NotCompleted`]; [`OfficeError::OtherContent`] when that is not what stands there;
-    /// [`DomainError::SamePersonTwice`], [`DomainError::WrongState`], [`permit_domain::Refusal::AlreadyHasPermit`].
+    /// [`DomainError::SamePersonTwice`], [`DomainError::WrongState`], [`permit_domain::Refusal::AlreadyHasPermit`];
+    /// [`crate::signing_error::SigningError`].
     pub async fn approve(
         &self,
         id: ApplicationId,
         approver: Approver,
         content: Digest,
+        signed: Option<&Given>,
     ) -> Result<StoredApplication, OfficeError> {
         let mut tx = self.begin().await?;
         let case = on_file::application(&mut tx, id).await?;
@@ -80,10 +91,16 @@ impl Office {
         let frozen = FrozenCase::from_content(live.content())?;
         let by = (Approver::ROLE, approver.staff().as_str());
         let live = live.sign(approver.clone())?;
+        let (permit_id, person) = (frozen.permit()?, case.application.person());
+        let after = match case.application.state() {
+            ApplicationState::Approved { .. } => None,
+            _ => Some(case.application.approve(approver.clone(), permit_id)?),
+        };
+        let who = (SignerRole::Approver, approver.staff());
+        self.take_signature(&mut tx, &live, who, signed, frozen.grants())
+            .await?;
         let mut appended = tx.update_case_content(&live, by).await?;
-        if !matches!(case.application.state(), ApplicationState::Approved { .. }) {
-            let (permit_id, person) = (frozen.permit()?, case.application.person());
-            let after = case.application.approve(approver, permit_id)?;
+        if let Some(after) = after {
             let permit = Permit::granted(permit_id, person, id, frozen.decision())?;
             appended = approve(&mut tx, after, &permit).await?.1;
         }

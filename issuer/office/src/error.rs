@@ -113,6 +113,9 @@ pub enum OfficeError {
     /// Nobody was signed in, or an authenticator or account not taken.
     #[error(transparent)]
     SignIn(#[from] crate::sign_in_error::SignInError),
+    /// A signature under a mandate, or a key for it, not taken.
+    #[error(transparent)]
+    Signing(#[from] crate::signing_error::SigningError),
     /// The first of two people did not propose it.
     #[error("nobody proposed that this card works again")]
     AllowingNotProposed,
@@ -183,6 +186,7 @@ impl OfficeError {
             Self::BalanceUnknown { .. } => "BALANCE_UNKNOWN",
             Self::Staff(error) => error.code(),
             Self::SignIn(error) => error.code(),
+            Self::Signing(error) => error.code(),
             Self::AllowingNotProposed => "ALLOWING_NOT_PROPOSED",
             Self::ErasureNotRequested => "ERASURE_NOT_REQUESTED",
             Self::OtherContent => "OTHER_CONTENT",
@@ -246,6 +250,7 @@ impl OfficeError {
             }
             Self::Staff(error) => error.action(),
             Self::SignIn(error) => error.action(),
+            Self::Signing(error) => error.action(),
             Self::AllowingNotProposed => "Have a clerk propose it with `issuer card allow`.",
             Self::ErasureNotRequested => {
                 "Have a colleague request it with `issuer photo erase`, by the number of the order."
@@ -273,6 +278,7 @@ impl OfficeError {
             Self::SessionEnded => Fault::Stranger,
             Self::Staff(error) => Fault::of_staff(error),
             Self::SignIn(error) => error.fault(),
+            Self::Signing(error) => error.fault(),
             Self::IdTaken
             | Self::NoCard
             | Self::NotRolledBack
@@ -404,6 +410,7 @@ impl Failing for OfficeError {
             ),
             Self::Staff(error) => error.chinese(),
             Self::SignIn(error) => error.chinese(),
+            Self::Signing(error) => error.chinese(),
             Self::AllowingNotProposed => (
                 "没有人提出恢复此卡使用".to_owned(),
                 "请由经办人用 `issuer card allow` 提出。",

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use issuer_artwork::FrontFace;
+use issuer_mandate::CardItems;
 use jiff::civil::Date;
 use permit_domain::{
     Applicant, ApplicantForm, Application, Content, Decision, Digest, Grant, Permit, PermitId, Tier,
@@ -96,6 +97,11 @@ impl CardPlan<'_> {
         self.with(photo, random)?.front(print)
     }
 
+    /// What a mandate says of it.
+    pub(crate) fn items(&self, photo: FrozenPhoto, random: &Random) -> Result<CardItems, ContentError> {
+        self.with(photo, random)?.items()
+    }
+
     /// What is frozen of it.
     pub(crate) fn freeze(self, photo: FrozenPhoto, front: Digest) -> FrozenCard {
         let grant = self.permit.grant();
@@ -182,6 +188,12 @@ impl FrozenCase {
     #[must_use]
     pub fn photo(&self) -> Option<&FrozenPhoto> {
         self.card.as_ref().map(|card| &card.photo)
+    }
+
+    /// Whether it grants a card.
+    #[must_use]
+    pub(crate) const fn grants(&self) -> bool {
+        self.card.is_some()
     }
 
     /// SHA-256 of the PNG file of the front.

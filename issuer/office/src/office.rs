@@ -68,6 +68,11 @@ impl Office {
         Self { under: vault, ..self }
     }
 
+    /// Number of the vault under which the ledger was founded.
+    pub(crate) const fn under(&self) -> Option<[u8; 16]> {
+        self.under
+    }
+
     /// What the office was founded as.
     #[must_use]
     pub fn founded(&self) -> Founded {

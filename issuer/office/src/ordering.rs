@@ -24,8 +24,8 @@ impl Office {
     /// of the photo that was signed. Repeating it with the same id answers the same.
     ///
     /// # Errors
-    /// [`OfficeError::NotCompleted`]; [`OfficeError::SignedOtherwise`]; [`OfficeError::OtherContent`] for another receipt; a wrong
-    /// state of the permit or of what is to be signed; one person in two roles.
+    /// [`OfficeError::NotCompleted`]; [`OfficeError::SignedOtherwise`]; [`OfficeError::OtherContent`] for another receipt;
+    /// [`crate::signing_error::SigningError`] where two enrolled keys did not sign it; a wrong state of the permit or of what is to be signed; one person in two roles.
     pub async fn order(
         &self,
         id: OrderId,
@@ -92,6 +92,7 @@ impl Office {
         if receipt.is_some_and(|receipt| !content.photo().came_by(receipt)) {
             return Err(OfficeError::OtherContent);
         }
+        self.authorised(&mut tx, &case, &content).await?;
         let order = Order::new(id, permit.id(), duties, content.to_content()?);
         comes_onto_a_card(&mut tx, case.application.id(), content.photo()).await?;
         let appended = enter(&mut tx, &order, today).await?;

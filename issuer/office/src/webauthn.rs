@@ -43,6 +43,11 @@ pub enum OriginError {
     /// An address of digits.
     #[error("an address of digits has no authenticators: browsers want a host name, or localhost")]
     Digits,
+    /// The host of the counter's pages, above it or below it.
+    #[error(
+        "its host name is that of the counter, above it or below it: such pages may use one another's keys"
+    )]
+    Related,
     /// Without TLS, and not to the machine itself.
     #[error("without TLS browsers have authenticators for http://localhost alone")]
     Plain,
@@ -55,13 +60,14 @@ impl OriginError {
         match self {
             Self::Form => "这不是页面的来源地址，应如 https://counter.example.cn 或 http://localhost:8440",
             Self::Digits => "数字地址不能使用身份验证器：浏览器要求主机名或 localhost",
+            Self::Related => "其主机名与窗口页面相同，或是其上级、下级域名，二者可互用密钥",
             Self::Plain => "不经 TLS 时，浏览器只允许 http://localhost 使用身份验证器",
         }
     }
 }
 
 impl RelyingParty {
-    /// Of the pages at this origin: `https://` and a host name, or `http://localhost`, with a port where it is not the usual one.
+    /// Of the pages at this origin: `https://` and a host name, or `http://localhost` (or a name below it), with a port where it is not the usual one.
     ///
     /// # Errors
     /// [`OriginError`].
@@ -95,7 +101,7 @@ impl RelyingParty {
         }
         match scheme {
             "https" => {}
-            "http" if host == "localhost" => {}
+            "http" if host == "localhost" || host.ends_with(".localhost") => {}
             "http" => return Err(OriginError::Plain),
             _ => return Err(OriginError::Form),
         }
@@ -112,6 +118,21 @@ impl RelyingParty {
             id: "localhost".to_owned(),
             origin: format!("http://localhost:{port}"),
         }
+    }
+
+    /// Refuses a host that is the other's, above it or below it: a page may ask the keys of a host above its own. On the machine itself
+    /// a name below `localhost` is apart from it.
+    ///
+    /// # Errors
+    /// [`OriginError::Related`].
+    pub fn check_apart_from(&self, other: &Self) -> Result<(), OriginError> {
+        let below = |host: &str, above: &str| {
+            above != "localhost" && host.strip_suffix(above).is_some_and(|rest| rest.ends_with('.'))
+        };
+        if self.id == other.id || below(&self.id, &other.id) || below(&other.id, &self.id) {
+            return Err(OriginError::Related);
+        }
+        Ok(())
     }
 
     /// The relying party's id: a host name.
@@ -380,6 +401,7 @@ mod tests {
     fn an_origin_is_of_a_host_name_with_tls_or_of_this_machine() {
         for (origin, id) in [
             ("http://localhost:8440", "localhost"),
+            ("http://sign.localhost:8441", "sign.localhost"),
             ("https://localhost", "localhost"),
             ("https://counter.example.cn", "counter.example.cn"),
             ("https://counter-1.example.cn:8443", "counter-1.example.cn"),
@@ -406,6 +428,23 @@ mod tests {
         }
         let here = RelyingParty::on_this_machine(8440);
         assert_eq!(RelyingParty::at(here.origin()), Ok(here));
+    }
+
+    #[test]
+    fn the_signing_page_has_a_host_that_is_neither_the_counters_nor_above_or_below_it() {
+        let at = |origin| RelyingParty::at(origin).unwrap();
+        for (page, counter, apart) in [
+            ("https://sign.example.cn", "https://counter.example.cn", true),
+            ("https://asign.cn", "https://sign.cn", true),
+            ("http://sign.localhost:8441", "http://localhost:8440", true),
+            ("https://sign.example.cn", "https://sign.example.cn:8443", false),
+            ("http://localhost:8441", "http://localhost:8440", false),
+            ("https://sign.counter.cn", "https://counter.cn", false),
+            ("https://example.cn", "https://counter.example.cn", false),
+        ] {
+            let checked = at(page).check_apart_from(&at(counter));
+            assert_eq!(checked.is_ok(), apart, "{page} beside {counter}");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use issuer_mandate::SignerRole;
 use issuer_office::error::OfficeError;
-use issuer_office::office::Office;
 use issuer_office::staff::StaffRole;
 use issuer_production::{HolderChecked, Station, StepReport};
 use issuer_store::StoredApplication;
@@ -25,7 +25,7 @@ use crate::report::Steps;
 use crate::samples::{APPLICANT, PHOTO};
 use crate::showing::Showing;
 use crate::walk::{at, quoted};
-use crate::{failure, private_pcscd, report, showing};
+use crate::{failure, private_pcscd, report, showing, signing};
 
 pub(crate) const SCHEMA: &str = "yzt.demo/1";
 /// Runs the demo, or ends it in order when somebody interrupts it.
@@ -114,7 +114,7 @@ async fn issue(
         });
     steps.end(applying, applied)?;
     complete(installation, application, picture, steps).await?;
-    let case = decide(&office, application, steps).await?;
+    let case = decide(installation, application, steps).await?;
     let ApplicationState::Approved { permit, .. } = *case.application.state() else {
         return Err(OfficeError::from(permit_domain::Error::NothingGranted).into());
     };
@@ -207,19 +207,30 @@ async fn complete(
 }
 
 /// Review and sign-off, or what an earlier run decided.
-async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result<StoredApplication, Failure> {
+async fn decide(
+    installation: &Installation,
+    id: ApplicationId,
+    steps: &mut Steps,
+) -> Result<StoredApplication, Failure> {
+    let office = installation.office();
     let known = office.application(id).await?;
     if matches!(known.application.state(), ApplicationState::Approved { .. }) {
         return Ok(known);
     }
     let content = known.content.as_ref().ok_or(OfficeError::NotCompleted)?;
     let content = content.content().digest();
+    let who = (StaffRole::Reviewer, SignerRole::Reviewer);
+    // What grants nothing has no mandate.
+    let signed = match office.foresee(&known)?.tier {
+        Some(_) => Some(signing::signed(installation, id, who).await?),
+        None => None,
+    };
     let deciding = steps.begin(
         Words("按规则审核", "decide by the rule set"),
         account(StaffRole::Reviewer),
     );
     let reviewed = office
-        .review(id, actor(StaffRole::Reviewer)?, content)
+        .review(id, actor(StaffRole::Reviewer)?, content, signed.as_ref())
         .await
         .map_err(Failure::from);
     let reviewed = steps.end(deciding, reviewed)?;
@@ -232,9 +243,11 @@ async fn decide(office: &Office, id: ApplicationId, steps: &mut Steps) -> Result
     if decision.tier.is_none() {
         return Err(not_eligible(decision));
     }
+    let who = (StaffRole::Approver, SignerRole::Approver);
+    let signed = signing::signed(installation, id, who).await?;
     let approving = steps.begin(Words("签批", "sign off"), account(StaffRole::Approver));
     let approved = office
-        .approve(id, actor(StaffRole::Approver)?, content)
+        .approve(id, actor(StaffRole::Approver)?, content, Some(&signed))
         .await
         .map_err(Failure::from);
     steps.end(approving, approved)

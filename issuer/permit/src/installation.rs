@@ -8,6 +8,8 @@ use std::str::FromStr;
 use card_applet_spec::crypto::PublicKey;
 use card_reader::transport::{Connect, PcscTransport, Transport, TransportError};
 use issuer::installation::{Config, Installation as IssuerInstallation};
+use issuer::rehearsal;
+use issuer_mandate::SignerRole;
 use issuer_office::card_content::CardContent;
 use issuer_office::error::OfficeError;
 use issuer_office::office::Office;
@@ -624,8 +626,27 @@ async fn open_office(
         founded => founded?,
     };
     office.migrate().await?;
+    enrol_signers(&issuer, &office).await?;
     let production = issuer.production(office)?;
     Ok((production, staff))
+}
+
+/// The key files with which sample staff sign, made at the first start, and enrolled.
+async fn enrol_signers(issuer: &IssuerInstallation, office: &Office) -> Result<(), Failure> {
+    // A folder of before may hold a real office, which takes none.
+    if !office.founded().is_rehearsal() {
+        return Ok(());
+    }
+    for (account, role) in STAFF {
+        let signs = match role {
+            StaffRole::Reviewer => SignerRole::Reviewer,
+            StaffRole::Approver => SignerRole::Approver,
+            _ => continue,
+        };
+        let account = account.parse().map_err(OfficeError::from)?;
+        rehearsal::key_of(issuer, office, &account, signs).await?;
+    }
+    Ok(())
 }
 
 /// The staff file and, for `permit up`, each member's token in a file of its own.

@@ -20,6 +20,7 @@ mod reads;
 mod report;
 mod samples;
 mod showing;
+mod signing;
 mod stranger;
 mod terminals;
 mod up;

@@ -32,7 +32,7 @@ use crate::local_socket::{Asked, Done, LocalSocket, Question};
 use crate::photo::take_photo;
 use crate::private_pcscd::Interrupts;
 use crate::report::Steps;
-use crate::{failure, private_pcscd, report, terminals, walk};
+use crate::{failure, private_pcscd, report, signing, terminals, walk};
 
 pub(crate) const SCHEMA: &str = "yzt.up/1";
 /// How often the worker looks for an order that waits.
@@ -83,13 +83,15 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
     }
     let (desk, at_desk) = mpsc::channel(1);
     let public = IssuerInstallation::new(&installation.folder.at("issuer"), Config::default()).public();
+    let signing_page = signing::serve(&installation, address).await?;
     let counter = Counter::new(
         installation.office().clone(),
         staff(),
         RelyingParty::on_this_machine(address.port()),
         Some(Box::new(Town(desk))),
     )
-    .with_public(public);
+    .with_public(public)
+    .with_signing_page(Some(signing_page));
     let api = api.with_pages(counter.router());
     tell(&installation, address, arguments.common.json, program).await?;
     let server = tokio::spawn(api.serve(listener, std::future::pending()));

@@ -245,7 +245,7 @@ answer() {
     said=$("$@")
     ended=$?
     printf '%s\n' "$said"
-    for key in application_id permit_id photo_id photo_receipt order_id change_id card_number card_serial content; do
+    for key in application_id permit_id photo_id photo_receipt order_id change_id card_number card_serial content signature; do
         value=$(printf '%s\n' "$said" | sed -n "s/.*\"$key\":\"\([0-9A-Za-z-]*\)\".*/\1/p" | tail -n 1)
         [ -z "$value" ] || printf '%s=%s\n' "$(printf %s "$key" | tr a-z A-Z)" "$value" >> "$TOWN/answers"
     done
@@ -473,17 +473,23 @@ impl Commands {
         )
     }
 
-    /// A reviewer and an approver stand for what they read, by its digest.
-    fn decided(&self, what: &str) -> [String; 2] {
+    /// A reviewer and an approver stand for what they read, by its digest, and sign its mandate: in a rehearsal with key files.
+    fn decided(&self, what: &str) -> Vec<String> {
         let path = "/v1/applications/$APPLICATION_ID/decision";
         let step = |who, step: &str, key: &str| {
-            let body = format!(r#""{{\"step\":\"{step}\",\"content\":\"$CONTENT\"}}""#);
-            self.post(who, path, &format!("{key}-{what}"), &body)
+            let body =
+                format!(r#""{{\"step\":\"{step}\",\"content\":\"$CONTENT\",\"signature\":\"$SIGNATURE\"}}""#);
+            [
+                self.sign_in(who),
+                self.office("rehearsal-sign --application $APPLICATION_ID"),
+                self.post(who, path, &format!("{key}-{what}"), &body),
+            ]
         };
         [
             step(StaffRole::Reviewer, "REVIEW", "review"),
             step(StaffRole::Approver, "APPROVE", "approve"),
         ]
+        .concat()
     }
 
     /// The order of a card, made by `permit up` up to the verified card.

@@ -68,6 +68,10 @@ impl Production {
             return Ok(order);
         };
         self.office.may_make(&order, by).await?;
+        // Nothing is drawn or written before both signatures are held against it; what was begun goes on.
+        if matches!(order.state(), OrderState::Ordered | OrderState::Allocated { .. }) {
+            self.office.may_write(&order).await?;
+        }
         let actor = by.name().to_string();
         let clock = self.clock().clone();
         let done = async {

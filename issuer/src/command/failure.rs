@@ -38,6 +38,14 @@ program_contract::failures! {
         "可能已有一个 `issuer serve` 在此运行：请先查明；确需另一个的，在 issuer.toml 的 `listen` 中另选空闲地址。",
         "An `issuer serve` may run there already: look first; for another one choose a free address with `listen` in issuer.toml.";
     }
+    pub(super) fn no_origin(why) = Usage "SETTINGS" {
+        "`--counter` 无法使用：{why}", "`--counter` cannot be used: {why}";
+        "请写浏览器打开窗口页面的地址（协议、主机名、端口）。", "Write where browsers open the counter's pages (scheme, host name, port).";
+    }
+    pub(super) fn signs_on_its_page() = Refused "NOT_A_REHEARSAL" {
+        "本系统不是演练系统，没有密钥文件", "this is no rehearsal, and has no key files";
+        "请在签名页上用您的签名密钥签名。", "Sign with your signing key, on the signing page.";
+    }
     pub(super) fn terminal_key() = Usage "TERMINAL_KEY" {
         "认证公钥不是 P-256 上的点", "the authentication key is no point of P-256";
         "请取终端登记请求中 `authentication_key` 的 130 个十六进制数字。",

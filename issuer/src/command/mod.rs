@@ -18,9 +18,11 @@ mod photo;
 mod place;
 mod receipts;
 mod receive;
+mod rehearsal_sign;
 mod serve;
 mod session;
 mod settlement;
+mod signing_page;
 mod station;
 mod vault;
 mod verify_qr;
@@ -51,6 +53,10 @@ pub struct Arguments {
 enum Command {
     /// Serve the HTTP API.
     Serve(serve::Serve),
+    /// Serve the page on which reviewers and approvers sign mandates, at an origin of its own.
+    SigningPage(signing_page::ServeSigningPage),
+    /// In a rehearsal: sign the mandate of a case with your key file, for a request to the HTTP API.
+    RehearsalSign(rehearsal_sign::RehearsalSign),
     /// Sign in with your token: commands act for you for some hours.
     SignIn(session::SignIn),
     /// Sign out.
@@ -113,6 +119,10 @@ pub fn run(arguments: Arguments, clock: &Clock, random: &Random) -> ExitCode {
     runtime.block_on(async {
         match arguments.command {
             Command::Serve(it) => end("yzt.serve/1", it.place.json, it.run(clock, random).await),
+            Command::SigningPage(it) => end("yzt.signing_page/1", it.json, it.run().await),
+            Command::RehearsalSign(it) => {
+                end("yzt.rehearsal_sign/1", it.place.json, it.run(clock, random).await)
+            }
             Command::SignIn(it) => end("yzt.sign_in/1", it.place.json, it.run(clock, random).await),
             Command::SignOut(it) => end("yzt.sign_out/1", it.place.json, it.run(clock, random).await),
             Command::Application(it) => end("yzt.application/1", it.json(), it.run(clock, random).await),

@@ -123,13 +123,15 @@ impl Serve {
         let address = listener.local_addr().map_err(unusable)?;
         let party = installation.relying_party(address.port())?;
         let pages = format!("{}/counter", party.origin());
+        let signing_page = installation.signing_page(&party)?;
         let counter = Counter::new(
             office.clone(),
             StaffFile::at(installation.staff_path()),
             party,
             desk,
         )
-        .with_public(installation.public());
+        .with_public(installation.public())
+        .with_signing_page(signing_page);
         let api = api.with_pages(counter.router());
         // Before the address is told: who reads it may stop us at once.
         let mut asked = Stop::listen()?;

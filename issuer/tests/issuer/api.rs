@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use issuer_api::{Api, Times, openapi_json};
+use issuer_mandate::SignerRole;
 use issuer_office::staff::{Member, Staff, StaffFile, StaffRole};
+use issuer_signing::RehearsalKeys;
 use jiff::civil::date;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -17,7 +19,7 @@ use crate::fixture::{APPLICANT, Fixture, REFUSED};
 
 fn staff() -> Staff {
     use StaffRole::{
-        Approver, Auditor, ChangeClerk, Chief, HandOverClerk, IntakeClerk, Producer, Reviewer,
+        Administrator, Approver, Auditor, ChangeClerk, Chief, HandOverClerk, IntakeClerk, Producer, Reviewer,
         SettlementOfficer,
     };
     let member = |account: &str, roles: &[StaffRole]| {
@@ -39,8 +41,30 @@ fn staff() -> Staff {
         member("lan", &[IntakeClerk]),
         member("qin", &[Chief]),
         member("gao", &[SettlementOfficer]),
+        member("xu", &[Administrator]),
+        member("zhou", &[Administrator]),
     ])
     .unwrap()
+}
+
+/// Key files of everybody who reviews or signs off, enrolled.
+pub(crate) async fn rehearsal_keys(fixture: &Fixture) -> RehearsalKeys {
+    let folder = fixture.folder.path().join("rehearsal-keys");
+    std::fs::create_dir_all(&folder).unwrap();
+    let keys = RehearsalKeys::at(folder);
+    let both = [
+        (StaffRole::Reviewer, SignerRole::Reviewer),
+        (StaffRole::Approver, SignerRole::Approver),
+    ];
+    for member in staff().members() {
+        for (_, role) in both.iter().filter(|(has, _)| member.roles.contains(has)) {
+            let account = member.account.as_str();
+            let drawn = fixture::drawn_for(account, *role);
+            keys.of_or_new(account, *role, &drawn).unwrap();
+            fixture.key_of(account, *role).await;
+        }
+    }
+    keys
 }
 
 /// The staff file of the fixture's installation.
@@ -120,9 +144,20 @@ impl Service {
             account,
             &format!("{step} {application}"),
             &path,
-            json!({"step": step, "content": read.json["content"]}).to_string(),
+            self.step(account, application, step, &read.json["content"]).await,
         )
         .await
+    }
+
+    /// A step of the decision as a body, signed by the person of the account.
+    async fn step(&self, account: &str, application: &str, step: &str, content: &Value) -> String {
+        let role = match step {
+            "REVIEW" => SignerRole::Reviewer,
+            _ => SignerRole::Approver,
+        };
+        let id = application.parse().unwrap();
+        let signature = self.fixture.signature(account, role, id).await;
+        json!({"step": step, "content": content, "signature": signature}).to_string()
     }
 
     async fn approved(&self) -> (String, String) {
@@ -843,10 +878,12 @@ async fn requests_with_one_key_at_the_same_moment_are_all_answered_with_what_was
         json!({"photo_receipt": receipt}).to_string(),
     )
     .await;
-    let step = |step: &str| json!({"step": step, "content": completed["content"]}).to_string();
-    let reviewed = all("wang", "key-of-review", decision.clone(), step("REVIEW")).await;
+    let content = &completed["content"];
+    let review = service.step("wang", &id, "REVIEW", content).await;
+    let reviewed = all("wang", "key-of-review", decision.clone(), review).await;
     assert_eq!(reviewed["state"], "REVIEWED");
-    let approved = all("zhao", "key-of-approval", decision, step("APPROVE")).await;
+    let approve = service.step("zhao", &id, "APPROVE", content).await;
+    let approved = all("zhao", "key-of-approval", decision, approve).await;
     assert_eq!(approved["state"], "APPROVED");
     let body = json!({"permit_id": approved["permit_id"], "photo_receipt": receipt}).to_string();
     let ordered = all("sun", "key-of-the-order", "/v1/orders".into(), body).await;
@@ -884,6 +921,7 @@ async fn the_time_to_issue_runs_from_acceptance_and_the_day_stays_known() {
         .post("liu", "key of the case", "/v1/applications", APPLICANT)
         .await;
     let id = filed.json["application_id"].as_str().unwrap().to_owned();
+    service.fixture.key_of("wang", SignerRole::Reviewer).await;
     // Its photo comes ten days later, and intake ends with it.
     let receipt = service.fixture.photo(id.parse().unwrap()).await;
     let later = service.fixture.clock.on_day(jiff::civil::date(2026, 12, 1));
@@ -893,8 +931,9 @@ async fn the_time_to_issue_runs_from_acceptance_and_the_day_stays_known() {
         .await
         .unwrap();
     let content = completed.content.unwrap().content().digest();
+    let signed = service.fixture.signs("wang", SignerRole::Reviewer, case).await;
     let reviewed = office
-        .review(case, "wang".parse().unwrap(), content)
+        .review(case, "wang".parse().unwrap(), content, signed.as_ref())
         .await
         .unwrap();
     let decision = reviewed.decision.unwrap();
@@ -1056,7 +1095,7 @@ async fn a_vault_that_is_sealed_or_away_is_503_and_never_a_conflict() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_decided_one_application_decides_no_other_one() {
     let service = Service::new().await;
-    let (mut decisions, mut contents) = (Vec::new(), Vec::new());
+    let (mut decisions, mut reviews, mut approvals) = (Vec::new(), Vec::new(), Vec::new());
     for number in [1, 2] {
         let key = format!("key of case {number}");
         let filed = service
@@ -1064,10 +1103,12 @@ async fn a_key_that_decided_one_application_decides_no_other_one() {
             .await;
         let id = filed.json["application_id"].as_str().unwrap().to_owned();
         let content = service.fixture.completed(id.parse().unwrap()).await;
-        contents.push(content.to_string());
+        let content = json!(content.to_string());
+        reviews.push(service.step("wang", &id, "REVIEW", &content).await);
+        approvals.push(service.step("zhao", &id, "APPROVE", &content).await);
         decisions.push(format!("/v1/applications/{id}/decision"));
     }
-    let review = |case: usize| json!({"step": "REVIEW", "content": contents[case]}).to_string();
+    let review = |case: usize| reviews[case].clone();
     let decided = service
         .post("wang", "the one key", &decisions[0], review(0))
         .await;
@@ -1082,12 +1123,7 @@ async fn a_key_that_decided_one_application_decides_no_other_one() {
     assert_eq!(again.json, decided.json);
     // Another key, and another person's key of the same name, are others.
     let approved = service
-        .post(
-            "zhao",
-            "the one key",
-            &decisions[0],
-            json!({"step": "APPROVE", "content": contents[0]}).to_string(),
-        )
+        .post("zhao", "the one key", &decisions[0], approvals[0].clone())
         .await;
     assert_eq!(approved.status, StatusCode::OK, "{}", approved.json);
     let second = service

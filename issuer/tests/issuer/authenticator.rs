@@ -47,6 +47,14 @@ impl Authenticator {
 
     /// What it answers to the page that enrols it.
     pub(crate) fn enrols(&mut self, page: &Page, label: &str) -> Form {
+        let mut form = vec![("label".to_owned(), label.to_owned())];
+        let made = self.made(&challenge(page));
+        form.extend(made.map(|(name, value)| (name.to_owned(), value)));
+        form
+    }
+
+    /// A key that it makes for this challenge.
+    pub(crate) fn made(&mut self, challenge: &str) -> [(&'static str, String); 2] {
         let mut data = self.data(KEY_FOLLOWS);
         data.extend_from_slice(&[0; 16]);
         data.extend_from_slice(&u16::try_from(self.credential.len()).unwrap().to_be_bytes());
@@ -61,13 +69,9 @@ impl Authenticator {
         let mut attestation = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59".to_vec();
         attestation.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
         attestation.extend_from_slice(&data);
-        vec![
-            ("label".to_owned(), label.to_owned()),
-            (
-                "client_data".to_owned(),
-                text(&self.client("webauthn.create", &challenge(page))),
-            ),
-            ("attestation".to_owned(), text(&attestation)),
+        [
+            ("client_data", text(&self.client("webauthn.create", challenge))),
+            ("attestation", text(&attestation)),
         ]
     }
 

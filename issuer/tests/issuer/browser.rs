@@ -6,10 +6,13 @@ use std::path::Path;
 use std::process::Stdio;
 
 use issuer_office::webauthn::RelyingParty;
+use issuer_signing::{RehearsalKeys, SigningPage};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::fixture::APPLICANT;
+use crate::api::rehearsal_keys;
+use crate::fixture::{APPLICANT, Fixture, person};
 use crate::pages::Town;
 use crate::production::read_qr;
 use crate::sign_in::Pages;
@@ -22,18 +25,36 @@ const PHOTO: &str = concat!(
     "/../photo-store/samples/astronaut.png"
 );
 
-/// Serves the town, and walks through it with these arguments behind the counter's address; what the walk said.
-async fn walked(town: &Town, walk: &str, arguments: &[(&str, &str)]) -> String {
+/// A place for the signing page, under another name of this machine.
+async fn signing_place() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, format!("http://sign.localhost:{port}"))
+}
+
+/// Serves the town and its signing page, and walks through it with these arguments behind the counter's address; what the walk said.
+async fn walked(
+    town: &Town,
+    signing: (TcpListener, Option<RehearsalKeys>),
+    walk: &str,
+    arguments: &[(&str, &str)],
+) -> String {
     assert!(
         Path::new(PACKAGES).join("node_modules").exists(),
         "the packages of Node are missing: run scripts/setup.sh"
     );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let counter = format!(
         "http://localhost:{}/counter",
         listener.local_addr().unwrap().port()
     );
     let served = tokio::spawn(axum::serve(listener, town.router.clone()).into_future());
+    let origin = counter.strip_suffix("/counter").unwrap();
+    let page = match signing.1 {
+        Some(keys) => SigningPage::of_rehearsal(origin, keys),
+        None => SigningPage::of(origin),
+    };
+    let signs = tokio::spawn(issuer_signing::serve(signing.0, page, std::future::pending()));
     let mut node = Command::new("node");
     node.arg(format!("{WALKS}{walk}"))
         .args(["--counter", &counter])
@@ -49,6 +70,7 @@ async fn walked(town: &Town, walk: &str, arguments: &[(&str, &str)]) -> String {
     }
     let walked = node.output().await.unwrap();
     served.abort();
+    signs.abort();
     let said = String::from_utf8_lossy(&walked.stdout).into_owned();
     let wrong = String::from_utf8_lossy(&walked.stderr);
     assert!(walked.status.success(), "{said}{wrong}");
@@ -58,8 +80,11 @@ async fn walked(town: &Town, walk: &str, arguments: &[(&str, &str)]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_keyboard_alone_a_card_is_issued_in_a_browser_and_no_page_breaks_a_rule_of_accessibility_or_its_policy()
  {
-    let town = Town::new().await;
-    let said = walked(&town, "issue.mjs", &[("--photo", PHOTO)]).await;
+    let (listener, signing) = signing_place().await;
+    let town = Town::beside(Fixture::new().await, &signing).await;
+    let keys = rehearsal_keys(&town.fixture).await;
+    let photo = [("--photo", PHOTO)];
+    let said = walked(&town, (listener, Some(keys)), "issue.mjs", &photo).await;
     // What a clerk pressed for one intake, for whoever runs the tests with --nocapture.
     print!("{said}");
 }
@@ -81,12 +106,32 @@ async fn in_a_browser_a_day_is_closed_a_case_looked_up_and_a_code_checked_and_no
         ("--number", number.as_str()),
         ("--slip", &slip),
     ];
-    walked(&town, "chief.mjs", &arguments).await;
+    let (listener, _) = signing_place().await;
+    walked(&town, (listener, None), "chief.mjs", &arguments).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_browser_two_enrol_a_signing_key_and_a_page_that_asks_for_a_signature_over_another_digest_gets_none()
+ {
+    let (listener, signing) = signing_place().await;
+    let town = Town::beside(Fixture::new().await, &signing).await;
+    let mut cases = Vec::new();
+    for (number, name) in [(0, "李娜"), (1, "王小苗")] {
+        let id = town.fixture.accepted(&person(number).replace("李娜", name)).await;
+        town.fixture.completed(id).await;
+        cases.push(format!("/counter/cases/{id}"));
+    }
+    let arguments = [
+        ("--signing", signing.as_str()),
+        ("--first", &cases[0]),
+        ("--second", &cases[1]),
+    ];
+    walked(&town, (listener, None), "signing.mjs", &arguments).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_browser_authenticators_are_enrolled_sign_in_and_prove_and_a_session_that_ends_loses_no_form() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let pages = Pages::at(false, RelyingParty::on_this_machine(port)).await;
     let served = tokio::spawn(axum::serve(listener, pages.router.clone()).into_future());

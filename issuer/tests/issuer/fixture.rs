@@ -9,11 +9,14 @@ use card_applet_spec::codes::Serial;
 use card_applet_spec::crypto::{PrivateKey, PublicKey};
 use card_reader::TerminalKey;
 use issuer_artwork::{Artist, CardFonts};
+use issuer_mandate::{Given, SignerRole};
 use issuer_office::connection::{Dialer, Stream, VaultDoor};
 use issuer_office::office::Office;
 use issuer_office::random::Random;
+use issuer_office::signing_keys::Signer;
 use issuer_production::{Production, ProductionError, ServiceKey, Settings, Station, pinned};
-use issuer_store::Store;
+use issuer_signing::{REHEARSAL_ORIGIN, RehearsalKey};
+use issuer_store::{Store, StoredApplication};
 use keyvault::Vault;
 use keyvault::serve::Server;
 use keyvault_protocol::{BundleKind, ChannelKey, Client, Identity, LotRequest};
@@ -86,6 +89,11 @@ pub(crate) fn applicant(json: &str) -> Applicant {
         .unwrap()
         .into_applicant(jiff::civil::date(2026, 11, 21))
         .unwrap()
+}
+
+/// What the key of a sample person is made of.
+pub(crate) fn drawn_for(account: &str, role: SignerRole) -> [u8; 32] {
+    *Digest::of(format!("{account} {role:?}").as_bytes()).as_bytes()
 }
 
 fn seeded(seed: u64) -> StdRng {
@@ -568,12 +576,50 @@ impl Fixture {
         case.content.unwrap().content().digest()
     }
 
+    /// The key file of a sample person, enrolled for the whole country.
+    pub(crate) async fn key_of(&self, account: &str, role: SignerRole) -> RehearsalKey {
+        let key = RehearsalKey::from_bytes(&drawn_for(account, role)).unwrap();
+        let signer = Signer {
+            account: account.parse().unwrap(),
+            role,
+            organ: "100000".parse().unwrap(),
+        };
+        let ids = (&key.credential()[..], &key.public_key());
+        self.office()
+            .enrol_rehearsal_key(signer, REHEARSAL_ORIGIN, ids)
+            .await
+            .unwrap();
+        key
+    }
+
+    /// What a sample person signs of a case; nothing where it grants nothing.
+    pub(crate) async fn signs(&self, account: &str, role: SignerRole, id: ApplicationId) -> Option<Given> {
+        let key = self.key_of(account, role).await;
+        let to_sign = self.office().to_sign(id, &account.parse().unwrap(), role).await;
+        Some(key.sign(&to_sign.ok()?.mandate).unwrap())
+    }
+
+    /// The same as a form or a request has it.
+    pub(crate) async fn signature(&self, account: &str, role: SignerRole, id: ApplicationId) -> String {
+        let given = self.signs(account, role, id).await;
+        given.map(|given| given.to_text().unwrap()).unwrap_or_default()
+    }
+
+    /// A review by the one reviewer of most tests.
+    pub(crate) async fn reviewed(&self, id: ApplicationId, content: Digest) -> StoredApplication {
+        let signed = self.signs("wang", SignerRole::Reviewer, id).await;
+        let wang = "wang".parse().unwrap();
+        let reviewed = self.office().review(id, wang, content, signed.as_ref()).await;
+        reviewed.unwrap()
+    }
+
     /// Completed, reviewed and signed off; the permit.
     pub(crate) async fn decided(&self, id: ApplicationId) -> PermitId {
         let (office, content) = (self.office(), self.completed(id).await);
-        office.review(id, "wang".parse().unwrap(), content).await.unwrap();
+        self.reviewed(id, content).await;
+        let signed = self.signs("zhao", SignerRole::Approver, id).await;
         let case = office
-            .approve(id, "zhao".parse().unwrap(), content)
+            .approve(id, "zhao".parse().unwrap(), content, signed.as_ref())
             .await
             .unwrap();
         match case.application.state() {

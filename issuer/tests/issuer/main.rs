@@ -24,6 +24,7 @@ mod postgres_dump;
 mod production;
 mod program;
 mod sign_in;
+mod signing;
 mod vault_away;
 mod withdrawal;
 mod years;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use issuer_api::Api;
+use issuer_mandate::SignerRole;
 use issuer_office::staff::StaffFile;
 use issuer_office::webauthn::RelyingParty;
 use issuer_production::{HolderChecked, Production, Station};
@@ -93,6 +94,7 @@ pub(crate) struct Town {
 /// A browser of one person: it keeps cookies.
 pub(crate) struct Browser<'a> {
     town: &'a Town,
+    account: String,
     cookie: Mutex<String>,
 }
 
@@ -122,6 +124,17 @@ impl Page {
             .unwrap_or_else(|| panic!("no {name} in {}", self.text))
     }
 
+    /// A field of what the page leads to the signing page with.
+    pub(crate) fn signing_field(&self, name: &str) -> String {
+        let link = self.text.split("id=\"to-sign\" href=\"").nth(1);
+        let link = link.unwrap_or_else(|| panic!("no way to the signing page in {}", self.text));
+        let link = link.split('"').next().unwrap().replace("&#38;", "&");
+        let (signing, fields) = link.split_once("/#").unwrap();
+        assert_eq!(signing, "http://sign.localhost:8441");
+        let mut pairs = fields.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(of, _)| *of == name).unwrap().1.to_owned()
+    }
+
     pub(crate) fn has(&self, words: &str) -> bool {
         self.text.contains(words)
     }
@@ -134,6 +147,11 @@ impl Town {
 
     /// The town over this office.
     pub(crate) async fn of(fixture: Fixture) -> Self {
+        Self::beside(fixture, "http://sign.localhost:8441").await
+    }
+
+    /// The town over this office, with the signing page at this origin.
+    pub(crate) async fn beside(fixture: Fixture, signing: &str) -> Self {
         let card = Arc::new(Mutex::new(fixture.blank()));
         let pulled = Arc::<Mutex<Option<u32>>>::default();
         let desk = OneReader {
@@ -148,8 +166,10 @@ impl Town {
             key: Some(Arc::clone(&fixture.key)),
         };
         let party = RelyingParty::on_this_machine(8440);
-        let counter =
-            Counter::new(fixture.office().clone(), staff, party, Some(Box::new(desk))).with_public(public);
+        let signing_page = RelyingParty::at(signing).unwrap();
+        let counter = Counter::new(fixture.office().clone(), staff, party, Some(Box::new(desk)))
+            .with_public(public)
+            .with_signing_page(Some(signing_page));
         let router = Api::new(fixture.office().clone(), staff_file(&fixture))
             .with_pages(counter.router())
             .router();
@@ -175,13 +195,15 @@ impl Town {
     pub(crate) fn stranger(&self) -> Browser<'_> {
         Browser {
             town: self,
+            account: String::new(),
             cookie: Mutex::default(),
         }
     }
 
     /// A browser at which somebody chose a sample member of staff.
     pub(crate) async fn browser(&self, account: &str) -> Browser<'_> {
-        let browser = self.stranger();
+        let mut browser = self.stranger();
+        account.clone_into(&mut browser.account);
         let page = browser
             .post("/counter/sign-in", &[("account", account), ("next", "/counter")])
             .await;
@@ -225,6 +247,36 @@ impl Browser<'_> {
             .header(header::ORIGIN, "http://localhost:8440")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.send(request, Body::from(encoded(fields))).await
+    }
+
+    /// What the person signs of a case, as the signing page gives it back: of the mandate that its page leads there with.
+    pub(crate) async fn signature(&self, case: &str, step: &str) -> [(&'static str, String); 2] {
+        let role = match step {
+            "review" => SignerRole::Reviewer,
+            _ => SignerRole::Approver,
+        };
+        let key = self.town.fixture.key_of(&self.account, role).await;
+        let page = self.get(&format!("{case}/sign/{step}")).await;
+        let mandate = hex::decode(page.signing_field("mandate")).unwrap();
+        let to = page.signing_field("to");
+        let content = to.rsplit("%2F").next().unwrap().to_owned();
+        let signature = key.sign(&mandate).unwrap().to_text().unwrap();
+        [("content", content), ("signature", signature)]
+    }
+
+    /// The mandate of a case, in hexadecimal digits.
+    pub(crate) async fn mandate(&self, case: &str, step: &str) -> String {
+        self.signature(case, step).await;
+        self.get(&format!("{case}/sign/{step}"))
+            .await
+            .signing_field("mandate")
+    }
+
+    /// A step of a case that is signed.
+    pub(crate) async fn signs(&self, case: &str, step: &str) -> Page {
+        let fields = self.signature(case, step).await;
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.post(&format!("{case}/{step}"), &fields).await
     }
 
     pub(crate) async fn photo(&self, path: &str, file: &[u8]) -> Page {
@@ -369,15 +421,13 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
     assert!(reviewer.get("/counter/lists/review").await.has(&case));
     let seen = reviewer.get(&case).await;
     assert!(seen.has("定稿内容") && seen.has("定稿照片"), "{}", seen.text);
-    let content = seen.hidden("content");
     let other = "0".repeat(64);
     for wrong in [&[][..], &[("content", other.as_str())][..]] {
         let refused = reviewer.post(&format!("{case}/review"), wrong).await;
         assert_eq!(refused.status, StatusCode::CONFLICT);
         assert!(refused.has("所签内容与所读内容不同"), "{}", refused.text);
     }
-    let read = [("content", content.as_str())];
-    assert_eq!(reviewer.post(&format!("{case}/review"), &read).await.to(), case);
+    assert_eq!(reviewer.signs(&case, "review").await.to(), case);
     let decided = reviewer.get(&case).await;
     assert!(
         decided.has("核定：") && !decided.has("未办理"),
@@ -387,8 +437,8 @@ async fn a_card_is_issued_page_by_page_from_the_intake_to_its_holders_hand() {
 
     let approver = town.browser("zhao").await;
     assert!(approver.get("/counter/lists/sign-off").await.has(&case));
-    assert_eq!(approver.get(&case).await.hidden("content"), content);
-    assert_eq!(approver.post(&format!("{case}/sign-off"), &read).await.to(), case);
+    assert!(approver.get(&case).await.has(&format!("{case}/sign/sign-off")));
+    assert_eq!(approver.signs(&case, "sign-off").await.to(), case);
 
     let producer = town.browser("sun").await;
     assert!(producer.get("/counter/lists/order").await.has(&case));
@@ -819,15 +869,16 @@ async fn a_form_that_is_not_filed_is_there_again_for_its_clerk_alone_and_two_win
 async fn a_step_that_somebody_took_meanwhile_is_told_with_who_took_it() {
     let town = Town::new().await;
     let filed = town.fixture.accepted(crate::fixture::APPLICANT).await;
-    let content = town.fixture.completed(filed).await.to_string();
-    let content = [("content", content.as_str())];
+    town.fixture.completed(filed).await;
     let case = format!("/counter/cases/{filed}");
     let wang = town.browser("wang").await;
-    assert_eq!(wang.post(&format!("{case}/review"), &content).await.to(), case);
+    assert_eq!(wang.signs(&case, "review").await.to(), case);
     // Two approvers have the page open.
     let (zhao, he) = (town.browser("zhao").await, town.browser("he").await);
-    assert_eq!(zhao.post(&format!("{case}/sign-off"), &content).await.to(), case);
-    let second = he.post(&format!("{case}/sign-off"), &content).await;
+    let late = he.signature(&case, "sign-off").await;
+    assert_eq!(zhao.signs(&case, "sign-off").await.to(), case);
+    let late = late.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let second = he.post(&format!("{case}/sign-off"), &late).await;
     assert_eq!(second.status, StatusCode::CONFLICT);
     let told = second.text.split("此案最近一步").nth(1).unwrap();
     let told = told.split("</p>").next().unwrap();

@@ -292,10 +292,7 @@ async fn a_photo_ends_under_no_application_of_its_person_while_a_card_is_made_wi
         .await
         .unwrap();
     let content = fixture.completed(first).await;
-    let refused = office
-        .review(first, "wang".parse().unwrap(), content)
-        .await
-        .unwrap();
+    let refused = fixture.reviewed(first, content).await;
     assert_eq!(refused.application.state().name(), "REFUSED");
     let mut settled: Value = serde_json::from_str(fixture::REFUSED).unwrap();
     settled["residence"]["registered_on"] = "2026-02-10".into();

@@ -35,10 +35,7 @@ async fn an_application_is_withdrawn_from_every_state_before_its_card_is_made_an
     let taken = accepted(&fixture, applicant(&person(0))).await;
     let reviewed = accepted(&fixture, applicant(&person(1))).await;
     let content = fixture.completed(reviewed).await;
-    office
-        .review(reviewed, "wang".parse().unwrap(), content)
-        .await
-        .unwrap();
+    fixture.reviewed(reviewed, content).await;
     let (approved, permit) = fixture.approved(&person(2)).await;
     fixture.photo(approved).await;
     office

@@ -17,6 +17,9 @@ export const expect = (truth, words, at) => {
   if (!truth) throw new Error(at ? `${words}; at ${at.url()}` : words);
 };
 
+/** Pages that lead on by themselves: nobody sees them. */
+const PASSED = /^\/counter\/(cases\/…\/sign\/[a-z-]+|signed|signing-keys\/new)$/;
+
 /** An address without what is of one case alone. */
 const shape = (url) => new URL(url).pathname.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…');
 
@@ -122,7 +125,7 @@ export async function open(counter, pictures) {
     async close() {
       if (pictures) await sheet(browser, pictures);
       await browser.close();
-      for (const address of visited) if (!looked.has(address)) violations.push(`nobody looked at ${address}`);
+      for (const address of visited) if (!looked.has(address) && !PASSED.test(address)) violations.push(`nobody looked at ${address}`);
       for (const violation of violations) console.error(violation);
       return violations.length;
     },

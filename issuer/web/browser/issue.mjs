@@ -41,6 +41,16 @@ export async function completeIntake({ page, access, enter, go, has, look, signI
   return by;
 }
 
+/** On to the signing page by the key of the step, what it shows is signed there by its key, and back. */
+export async function sign({ page, access, look, has }, name, picture) {
+  await Promise.all([page.waitForURL(/sign\.localhost/), access('s')]);
+  await page.waitForSelector('#sign:not([hidden])');
+  expect(page.url().endsWith('/'), 'nothing of a person stays in the address', page);
+  expect(await has(name), 'the signing page shows whose card it is', page);
+  if (picture) await look(picture);
+  await Promise.all([page.waitForURL(/counter\/cases\//), access('s')]);
+}
+
 /** Where a person makes the card and no worker does, the producer presses; then it is waited for. */
 export async function made({ page, access, has }) {
   if (await has('请把空白卡')) await access('s');
@@ -118,14 +128,14 @@ export async function issue(clerk, { counter, photo, number = NUMBER }) {
   await look('list-review');
   await enter(`a[href="${new URL(filed).pathname}"]`);
   await look('case-reviewer');
-  await go(access('s'));
+  await sign(clerk, '周敏', 'signing-page');
   expect(await has('核定：'), 'decided', page);
   await look('case-decided');
 
   const approver = await signIn('审批人', taker, completer, reviewer);
   await page.goto(filed);
   await look('case-approver');
-  await go(access('s'));
+  await sign(clerk, '周敏');
   const producer = await signIn('制证人', taker, reviewer, approver);
   await page.goto(filed);
   await Promise.all([page.waitForURL(/orders/), access('s')]);

@@ -10,11 +10,12 @@ const STYLE: &str = include_str!("../assets/counter.css");
 const SCRIPT: &str = include_str!("../assets/counter.js");
 const LIVE: &str = include_str!("../assets/live.js");
 const CHECK: &str = include_str!("../assets/check.js");
+const SIGNING: &str = include_str!("../assets/signing.js");
 const AUTHENTICATOR: &str = include_str!("../assets/authenticator.js");
 /// htmx 4.0.1, BSD-0-Clause.
 const HTMX: &str = include_str!("../assets/htmx.min.js");
 
-const ASSETS: [(&str, &str, &str); 6] = [
+const ASSETS: [(&str, &str, &str); 7] = [
     ("counter.css", "text/css; charset=utf-8", STYLE),
     ("check.js", "text/javascript; charset=utf-8", CHECK),
     ("counter.js", "text/javascript; charset=utf-8", SCRIPT),
@@ -23,6 +24,7 @@ const ASSETS: [(&str, &str, &str); 6] = [
         "text/javascript; charset=utf-8",
         AUTHENTICATOR,
     ),
+    ("signing.js", "text/javascript; charset=utf-8", SIGNING),
     ("live.js", "text/javascript; charset=utf-8", LIVE),
     ("htmx.js", "text/javascript; charset=utf-8", HTMX),
 ];

@@ -198,7 +198,7 @@ async fn make(
     let photos = photos(counter, &frame, person, id, is_open || being_made).await;
     let to_complete = case.application.state().is_open() || to_order;
     let receipt = match &photos {
-        Photos::There(photos) if to_complete => open_receipt(office, photos).await?,
+        Photos::There(photos) if to_complete => its_receipt(office, &case, frozen.as_ref(), photos).await?,
         _ => None,
     };
     let account = &person.member.account;
@@ -261,6 +261,26 @@ async fn make(
         case,
         id,
     })
+}
+
+/// The receipt with which intake is completed: one that no case has used, or where the mandate holds no more that of its own photo.
+async fn its_receipt(
+    office: &Office,
+    case: &StoredApplication,
+    frozen: Option<&Frozen>,
+    photos: &[PhotoShown],
+) -> Result<Option<String>, OfficeError> {
+    if let Some(open) = open_receipt(office, photos).await? {
+        return Ok(Some(open));
+    }
+    match &case.content {
+        Some(live) if office.mandate_lapsed(live).await? => {
+            let its_own = frozen.and_then(|frozen| frozen.photo.as_ref());
+            let its_own = photos.iter().find(|photo| Some(&photo.id) == its_own);
+            Ok(its_own.and_then(|photo| photo.receipt.clone()))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The first receipt of the photos that opens one: a receipt that an earlier card used opens nothing any more.

@@ -29,6 +29,7 @@ struct Shared {
     desk: Option<Box<dyn Desk>>,
     at_reader: Mutex<HashMap<OrderId, AtWork>>,
     public: Public,
+    signing_page: Option<RelyingParty>,
     tries: Tries,
     ended: tokio::sync::Mutex<Option<Kept>>,
     live: Live,
@@ -61,6 +62,7 @@ impl Counter {
                 desk,
                 at_reader: Mutex::default(),
                 public: Public::default(),
+                signing_page: None,
                 tries: Tries::default(),
                 ended: tokio::sync::Mutex::default(),
                 live: Live::new(),
@@ -97,6 +99,19 @@ impl Counter {
 
     pub(crate) fn staff(&self) -> &StaffFile {
         &self.shared.staff
+    }
+
+    /// The same, with the page at another origin on which people sign mandates. Before the first request.
+    #[must_use]
+    pub fn with_signing_page(mut self, page: Option<RelyingParty>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.signing_page = page;
+        }
+        self
+    }
+
+    pub(crate) fn signing_page(&self) -> Option<&RelyingParty> {
+        self.shared.signing_page.as_ref()
     }
 
     pub(crate) fn party(&self) -> &RelyingParty {

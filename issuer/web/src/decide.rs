@@ -3,6 +3,7 @@
 
 use axum::extract::{Path, State};
 use issuer_office::error::OfficeError;
+use issuer_office::mandate::given;
 use issuer_office::staff::StaffRole;
 use permit_domain::{Approver, Digest, IntakeClerk, Reviewer};
 use photo_store_protocol as photo;
@@ -44,7 +45,7 @@ fn read(fields: &Fields) -> Result<Digest, OfficeError> {
         .map_err(|_| OfficeError::OtherContent)
 }
 
-/// `POST /counter/cases/{application}/review`: `content`.
+/// `POST /counter/cases/{application}/review`: `content`, and where a card is granted `signature`, from the signing page.
 pub(crate) async fn review(
     State(counter): State<Counter>,
     person: Person,
@@ -53,8 +54,10 @@ pub(crate) async fn review(
 ) -> Answer {
     let reviewer = Reviewer::new(person.acting_as(StaffRole::Reviewer)?);
     let decided = async {
-        let content = read(&fields)?;
-        Box::pin(counter.office().review(application.parse()?, reviewer, content)).await
+        let (content, signed) = (read(&fields)?, given(fields.text("signature"))?);
+        let id = application.parse()?;
+        let office = counter.office();
+        Box::pin(office.review(id, reviewer, content, signed.as_ref())).await
     };
     let done = decided.await.map(|case| case::address(case.application.id()));
     answer::after(done, |problem| {
@@ -63,7 +66,7 @@ pub(crate) async fn review(
     .await
 }
 
-/// `POST /counter/cases/{application}/sign-off`: `content`.
+/// `POST /counter/cases/{application}/sign-off`: `content`, and where a card is granted `signature`, from the signing page.
 pub(crate) async fn sign_off(
     State(counter): State<Counter>,
     person: Person,
@@ -72,8 +75,10 @@ pub(crate) async fn sign_off(
 ) -> Answer {
     let approver = Approver::new(person.acting_as(StaffRole::Approver)?);
     let signed = async {
-        let content = read(&fields)?;
-        Box::pin(counter.office().approve(application.parse()?, approver, content)).await
+        let (content, signature) = (read(&fields)?, given(fields.text("signature"))?);
+        let id = application.parse()?;
+        let office = counter.office();
+        Box::pin(office.approve(id, approver, content, signature.as_ref())).await
     };
     let done = signed.await.map(|case| case::address(case.application.id()));
     answer::after(done, |problem| {

@@ -73,6 +73,10 @@ program_contract::failures! {
         "没有选择照片文件，或文件超过 16 MB", "no photo was chosen, or it has more than 16 MB";
         "请选择 JPEG 或 PNG 文件，再提交。", "Choose a JPEG or PNG file, and submit it.";
     }
+    pub(crate) fn no_signing_page() = Damaged "NO_SIGNING_PAGE" {
+        "本系统没有设置签名页", "no signing page is set for this installation";
+        "请运行 `issuer signing-page`，并在 issuer.toml 的 `signing_page` 中写明其地址。", "Run `issuer signing-page`, and write its address as `signing_page` in issuer.toml.";
+    }
     pub(crate) fn no_reader() = Refused "NO_READER" {
         "这里没有读卡器可用", "there is no reader here";
         "请在有读卡器的机器上运行 `issuer worker`，或在那里打开本页。", "Run `issuer worker` on the machine that has one, or open this page there.";

@@ -56,6 +56,8 @@ mod routes;
 mod scraps;
 mod settlement;
 mod sign_in;
+mod signing;
+mod signing_keys;
 mod stands;
 mod status;
 mod stock;

@@ -14,7 +14,8 @@ use crate::form::FORM_LIMIT;
 use crate::{
     accounts, allow, assets, case, cases, change, check, closing, correction, dashboard, decide, doctor,
     draft, enrolment, evaluations, events, faces, facts, holder, intake, kit, lists, load, notice, order,
-    paper, person, photo, proof, scraps, settlement, sign_in, status, stock, terminals, uncollected, view,
+    paper, person, photo, proof, scraps, settlement, sign_in, signing, signing_keys, status, stock,
+    terminals, uncollected, view,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
@@ -49,6 +50,7 @@ impl Counter {
             .route("/counter/orders/{order}/reject", post(order::reject))
             .route("/counter/day", get(closing::page).post(closing::close))
             .route("/counter/paper/{number}/void", post(paper::void))
+            .merge(signing_key_forms())
             .route_layer(axum::middleware::from_fn_with_state(
                 self.clone(),
                 proof::of_presence,
@@ -128,6 +130,8 @@ fn applications() -> Router<Counter> {
             "/counter/cases/{application}/correct",
             get(correction::page).post(correction::file),
         )
+        .route("/counter/cases/{application}/sign/{step}", get(signing::to_sign))
+        .route("/counter/signed", get(signing::signed))
         .route("/counter/cases/{application}/complete", post(decide::complete))
         .route("/counter/cases/{application}/review", post(decide::review))
         .route("/counter/cases/{application}/sign-off", post(decide::sign_off))
@@ -137,6 +141,18 @@ fn applications() -> Router<Counter> {
             "/counter/cases/{application}/photos/{photo}/confirm",
             post(photo::confirm),
         )
+}
+
+/// Who signs, for administrators.
+fn signing_key_forms() -> Router<Counter> {
+    Router::new()
+        .route(
+            "/counter/signing-keys",
+            get(signing_keys::page).post(signing_keys::propose),
+        )
+        .route("/counter/signing-keys/new", post(signing_keys::new))
+        .route("/counter/signing-keys/confirm", post(signing_keys::confirm))
+        .route("/counter/signing-keys/remove", post(signing_keys::remove))
 }
 
 /// Of whoever answers for the office, and for its terminals.

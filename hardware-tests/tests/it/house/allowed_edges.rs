@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crate, and the crates of ours that it may use, from the ground up.
-const ALLOWED: [(&str, &[&str]); 24] = [
+const ALLOWED: [(&str, &[&str]); 25] = [
     ("card-applet-spec", &[]),
     ("card-applet", &["card-applet-spec"]),
     ("program-contract", &["card-applet-spec"]),
@@ -55,15 +55,22 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     ("permit-rules", &["permit-domain"]),
     (
         "issuer-store",
-        &["permit-domain", "permit-rules", "program-contract"],
+        &[
+            "permit-domain",
+            "issuer-mandate",
+            "permit-rules",
+            "program-contract",
+        ],
     ),
     ("issuer-artwork", &[]),
     ("issuer-mandate", &[]),
+    ("issuer-signing", &["issuer-mandate", "program-contract"]),
     (
         "issuer-office",
         &[
             "issuer-store",
             "issuer-artwork",
+            "issuer-mandate",
             "permit-domain",
             "permit-rules",
             "keyvault-protocol",
@@ -92,6 +99,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
         "issuer-api",
         &[
             "issuer-office",
+            "issuer-mandate",
             "issuer-store",
             "permit-domain",
             "photo-store-protocol",
@@ -102,6 +110,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
         "issuer-web",
         &[
             "issuer-office",
+            "issuer-mandate",
             "issuer-store",
             "issuer-production",
             "permit-domain",
@@ -114,6 +123,8 @@ const ALLOWED: [(&str, &[&str]); 24] = [
         &[
             "issuer-api",
             "issuer-web",
+            "issuer-mandate",
+            "issuer-signing",
             "issuer-production",
             "issuer-office",
             "issuer-store",

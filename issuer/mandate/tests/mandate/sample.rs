@@ -7,7 +7,7 @@ use issuer_mandate::{
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature as Ecdsa, SigningKey};
 
-pub(crate) const PAGE: &str = "http://localhost:8441";
+pub(crate) const PAGE: &str = "http://sign.localhost:8441";
 /// 2026-11-21, in seconds.
 pub(crate) const NOW: u64 = 1_795_219_200;
 pub(crate) const DAY: u64 = 86_400;

@@ -1,5 +1,6 @@
 //! Cases from intake to production: who may, how often, and what two at once come to.
 
+use issuer_mandate::SignerRole;
 use issuer_store::{Stock, Store, Submission};
 use permit_domain::{
     ApplicantForm, ApplicationId, ApplicationState, CardStage, EndOfCard, EndReason, PermitState, PersonId,
@@ -193,7 +194,7 @@ async fn a_correction_is_a_new_application_in_place_of_the_old_one_or_nothing(#[
     let content = ledger.complete(new, "liu", b"her photo").await;
     assert_eq!(
         office
-            .review(new, "luo".parse().unwrap(), content)
+            .review(new, "luo".parse().unwrap(), content, None)
             .await
             .unwrap_err()
             .code(),
@@ -610,9 +611,11 @@ async fn two_who_decide_one_case_at_once_are_one_that_does_and_one_that_is_told(
     let id = ApplicationId::new(at(), n(1));
     a.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();
     let content = ledger.complete(id, "liu", b"her photo").await;
+    let wang = ledger.signs("wang", SignerRole::Reviewer, id).await;
+    let deng = ledger.signs("deng", SignerRole::Reviewer, id).await;
     let (x, y) = tokio::join!(
-        a.review(id, "wang".parse().unwrap(), content),
-        b.review(id, "deng".parse().unwrap(), content)
+        a.review(id, "wang".parse().unwrap(), content, Some(&wang)),
+        b.review(id, "deng".parse().unwrap(), content, Some(&deng))
     );
     let (done, told) = if x.is_ok() { (x, y) } else { (y, x) };
     assert!(matches!(
@@ -621,9 +624,10 @@ async fn two_who_decide_one_case_at_once_are_one_that_does_and_one_that_is_told(
     ));
     assert_eq!(told.unwrap_err().fault(), crate::fault::Fault::State);
     // The same sign-off twice: one permit, one answer.
+    let zhao = ledger.signs("zhao", SignerRole::Approver, id).await;
     let (x, y) = tokio::join!(
-        a.approve(id, "zhao".parse().unwrap(), content),
-        b.approve(id, "zhao".parse().unwrap(), content)
+        a.approve(id, "zhao".parse().unwrap(), content, Some(&zhao)),
+        b.approve(id, "zhao".parse().unwrap(), content, Some(&zhao))
     );
     let (x, y) = (x.unwrap(), y.unwrap());
     assert_eq!(x, y);
@@ -644,12 +648,23 @@ async fn what_changed_since_it_was_read_is_reviewed_and_signed_anew(#[case] engi
     let office = ledger.service();
     let id = ApplicationId::new(at(), n(1));
     office.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();
-    let review = async |content| office.review(id, "wang".parse().unwrap(), content).await;
-    let approve = async |content| office.approve(id, "zhao".parse().unwrap(), content).await;
     let nothing = permit_domain::Digest::of(b"");
-    assert_eq!(review(nothing).await.unwrap_err().code(), "NOT_COMPLETED");
-
+    let unsigned = office.review(id, "wang".parse().unwrap(), nothing, None).await;
+    assert_eq!(unsigned.unwrap_err().code(), "NOT_COMPLETED");
     let first = ledger.complete(id, "liu", b"her photo").await;
+    // Each signs the mandate that is live when they do.
+    let review = async |content| {
+        let signed = ledger.signs("wang", SignerRole::Reviewer, id).await;
+        office
+            .review(id, "wang".parse().unwrap(), content, Some(&signed))
+            .await
+    };
+    let approve = async |content| {
+        let signed = ledger.signs("zhao", SignerRole::Approver, id).await;
+        office
+            .approve(id, "zhao".parse().unwrap(), content, Some(&signed))
+            .await
+    };
     assert_eq!(
         first,
         ledger.complete(id, "liu", b"her photo").await,
@@ -678,11 +693,11 @@ async fn what_changed_since_it_was_read_is_reviewed_and_signed_anew(#[case] engi
     }
     assert_eq!(approve(second).await.unwrap_err().code(), "WRONG_STATE");
     assert_eq!(ledger.store.verify_ledger().await.unwrap(), before);
-    let own = office.review(id, "liu".parse().unwrap(), second).await;
+    let own = office.review(id, "liu".parse().unwrap(), second, None).await;
     assert_eq!(own.unwrap_err().code(), "SAME_PERSON_TWICE");
 
     review(second).await.unwrap();
-    let own = office.approve(id, "wang".parse().unwrap(), second).await;
+    let own = office.approve(id, "wang".parse().unwrap(), second, None).await;
     assert_eq!(own.unwrap_err().code(), "SAME_PERSON_TWICE");
     let approved = approve(second).await.unwrap();
     assert_eq!(approve(second).await.unwrap(), approved);
@@ -785,11 +800,7 @@ async fn rows_that_changed_after_the_sign_off_make_no_card(#[case] engine: Engin
         let id = ApplicationId::new(at(), n(1));
         office.apply(id, "liu".parse().unwrap(), li_na()).await.unwrap();
         let content = ledger.complete(id, "liu", b"her photo").await;
-        office.review(id, "wang".parse().unwrap(), content).await.unwrap();
-        let approved = office
-            .approve(id, "zhao".parse().unwrap(), content)
-            .await
-            .unwrap();
+        let approved = ledger.decided(id, content).await;
         let ApplicationState::Approved { permit, .. } = *approved.application.state() else {
             panic!("approved");
         };

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use issuer_artwork::{Artist, CardFonts};
+use issuer_mandate::{CardItems, Given, SignerRole};
+use issuer_signing::{REHEARSAL_ORIGIN, RehearsalKey};
 use issuer_store::{Appended, Card, Store, StoredApplication, StoredCardChange, Submission};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -28,7 +30,11 @@ use crate::loads::LoadOutcome;
 use crate::office::Office;
 use crate::random::Random;
 use crate::settlement::Imported;
+use crate::signing_keys::Signer;
 use crate::{changes, completion, decision, intake, loads, loss, on_file, ordering, settlement, updates};
+
+/// Number of the vault of a rehearsal.
+const REHEARSAL: [u8; 16] = *b"officeofREHEARSE";
 
 /// Fonts are read once.
 static ARTIST: OnceLock<Arc<Artist>> = OnceLock::new();
@@ -450,16 +456,71 @@ impl Ledger {
     ) -> Digest {
         let mut tx = self.store.begin(now).await.unwrap();
         let read = on_file::application(&mut tx, id).await.unwrap();
-        let frozen = self.frozen(&read, picture);
-        let done = completion::enter(&mut tx, &read, &frozen, clerk.parse().unwrap(), TODAY).await;
+        let (frozen, items) = self.frozen(&read, picture);
+        let digest = frozen.to_content().unwrap().digest();
+        let division = &read.applicant.residence.division;
+        let office = self.service_at(now);
+        let mandate = office.mandate(id, digest, division, items).unwrap();
+        let new = (&frozen, Some(&mandate[..]));
+        let done = completion::enter(&mut tx, &read, new, clerk.parse().unwrap(), TODAY).await;
         if let Some(appended) = done.unwrap() {
             tx.commit(appended).await.unwrap();
         }
-        frozen.to_content().unwrap().digest()
+        digest
+    }
+
+    /// What a sample person signs of a case, with a key file that is enrolled now.
+    pub(crate) async fn signs(&self, account: &str, role: SignerRole, id: ApplicationId) -> Given {
+        let office = self.service();
+        let key = self.key_of(account, role).await;
+        let to_sign = office.to_sign(id, &account.parse().unwrap(), role).await.unwrap();
+        key.sign(&to_sign.mandate).unwrap()
+    }
+
+    /// Reviewed and signed off.
+    pub(crate) async fn decided(&self, id: ApplicationId, content: Digest) -> StoredApplication {
+        let office = self.service();
+        let signed = self.signs("wang", SignerRole::Reviewer, id).await;
+        let wang = "wang".parse().unwrap();
+        office.review(id, wang, content, Some(&signed)).await.unwrap();
+        let signed = self.signs("zhao", SignerRole::Approver, id).await;
+        let zhao = "zhao".parse().unwrap();
+        office.approve(id, zhao, content, Some(&signed)).await.unwrap()
+    }
+
+    /// Takes every mandate away, as somebody does who has the database.
+    pub(crate) async fn without_mandates(&self) {
+        match &self.store {
+            Store::Sqlite(pool) => {
+                let all = "DROP TRIGGER mandates_no_delete; DELETE FROM mandates;";
+                sqlx::raw_sql(all).execute(pool).await.unwrap();
+            }
+            Store::Postgres(pool) => {
+                let all = "SET session_replication_role = replica; DELETE FROM mandates; RESET session_replication_role";
+                sqlx::raw_sql(all).execute(pool).await.unwrap();
+            }
+        }
+    }
+
+    /// The key file of a sample person, enrolled for the whole country.
+    pub(crate) async fn key_of(&self, account: &str, role: SignerRole) -> RehearsalKey {
+        let seed = Digest::of(format!("{account} {role:?}").as_bytes());
+        let key = RehearsalKey::from_bytes(seed.as_bytes()).unwrap();
+        let signer = Signer {
+            account: account.parse().unwrap(),
+            role,
+            organ: "100000".parse().unwrap(),
+        };
+        let ids = (&key.credential()[..], &key.public_key());
+        self.service()
+            .enrol_rehearsal_key(signer, REHEARSAL_ORIGIN, ids)
+            .await
+            .unwrap();
+        key
     }
 
     /// What the intake of a case ends with, with a photo that no store has.
-    pub(crate) fn frozen(&self, read: &StoredApplication, picture: &[u8]) -> FrozenCase {
+    fn frozen(&self, read: &StoredApplication, picture: &[u8]) -> (FrozenCase, CardItems) {
         let decision = self.decision(&read.applicant);
         let (id, person) = (read.application.id(), read.application.person());
         let permit = PermitId::from_bytes(*id.as_bytes());
@@ -473,14 +534,17 @@ impl Ledger {
             purse_cap: Some(30_000),
         };
         let photo = FrozenPhoto::new(PhotoId::from_bytes([4; 16]), &id.to_string(), picture, picture);
+        let random = Random::new(StdRng::seed_from_u64(2));
+        let items = plan.items(photo.clone(), &random).unwrap();
         let card = plan.freeze(photo, Digest::of(picture));
-        FrozenCase::new(
+        let frozen = FrozenCase::new(
             &read.application,
             permit.id(),
             &read.applicant,
             decision.clone(),
             Some(card),
-        )
+        );
+        (frozen, items)
     }
 
     /// The whole office over this ledger, on the day of the test, without a vault or a photo store.
@@ -519,5 +583,6 @@ impl Ledger {
             Clock::fixed(at),
             Random::new(StdRng::seed_from_u64(1)),
         )
+        .founded_under(Some(REHEARSAL))
     }
 }

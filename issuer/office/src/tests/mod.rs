@@ -15,6 +15,7 @@ mod people;
 mod photos;
 #[path = "../../../store/tests/store/reads.rs"]
 mod reads;
+mod signing;
 mod slips;
 #[path = "../../../store/tests/store/stages.rs"]
 mod stages;

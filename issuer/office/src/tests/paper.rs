@@ -1,5 +1,6 @@
 //! Paper forms on both engines: numbers come once, two people make an application of a paper, and its day is the paper's.
 
+use issuer_mandate::SignerRole;
 use jiff::civil::date;
 use permit_domain::{ApplicationState, Reviewer};
 use rstest::rstest;
@@ -15,6 +16,7 @@ use crate::paper::typed_digest;
 #[tokio::test]
 async fn a_paper_is_typed_by_one_and_confirmed_by_another_with_the_day_that_it_says(#[case] engine: Engine) {
     let ledger = Ledger::open(engine).await;
+    ledger.key_of("wang", SignerRole::Reviewer).await;
     let office = ledger.service();
     let (liu, he, wang) = (staff("liu"), staff("he"), staff("wang"));
     let division = li_na().residence.division;
@@ -80,11 +82,15 @@ async fn a_paper_is_typed_by_one_and_confirmed_by_another_with_the_day_that_it_s
     let now = office.clock().now();
     let content = ledger.complete_at(now, id, "chen", b"her photo").await;
     for both in [liu, he] {
-        let refused = office.review(id, Reviewer::new(both), content).await.unwrap_err();
+        let refused = office
+            .review(id, Reviewer::new(both), content, None)
+            .await
+            .unwrap_err();
         assert_eq!(refused.code(), "SAME_PERSON_TWICE");
     }
+    let signed = ledger.signs("wang", SignerRole::Reviewer, id).await;
     office
-        .review(id, Reviewer::new(wang.clone()), content)
+        .review(id, Reviewer::new(wang.clone()), content, Some(&signed))
         .await
         .unwrap();
 
@@ -110,6 +116,7 @@ async fn a_paper_is_typed_by_one_and_confirmed_by_another_with_the_day_that_it_s
 #[tokio::test]
 async fn who_typed_read_or_took_in_what_a_case_corrects_does_not_decide_it(#[case] engine: Engine) {
     let ledger = Ledger::open(engine).await;
+    ledger.key_of("wang", SignerRole::Reviewer).await;
     let office = ledger.service();
     let (liu, he) = (staff("liu"), staff("he"));
     let division = li_na().residence.division;
@@ -135,18 +142,19 @@ async fn who_typed_read_or_took_in_what_a_case_corrects_does_not_decide_it(#[cas
     let content = ledger.complete_at(now, before, "chen", b"her photo").await;
     for earlier in ["liu", "he", "luo", "gao", "chen"] {
         let refused = office
-            .review(before, Reviewer::new(staff(earlier)), content)
+            .review(before, Reviewer::new(staff(earlier)), content, None)
             .await
             .unwrap_err();
         assert_eq!(refused.code(), "SAME_PERSON_TWICE", "{earlier}");
     }
+    let signed = ledger.signs("wang", SignerRole::Reviewer, before).await;
     office
-        .review(before, Reviewer::new(staff("wang")), content)
+        .review(before, Reviewer::new(staff("wang")), content, Some(&signed))
         .await
         .unwrap();
     for earlier in ["liu", "he", "luo", "gao", "wang"] {
         let refused = office
-            .approve(before, staff(earlier).as_str().parse().unwrap(), content)
+            .approve(before, staff(earlier).as_str().parse().unwrap(), content, None)
             .await
             .unwrap_err();
         assert_eq!(refused.code(), "SAME_PERSON_TWICE", "{earlier}");

@@ -1,6 +1,9 @@
 //! Authenticators, recoveries and what sessions remember.
 
-use issuer_store::{Authenticator, ConfirmedRecovery, Error, OpenedBy, Recovery, Session};
+use issuer_mandate::SignerRole;
+use issuer_store::{
+    Authenticator, ConfirmedRecovery, Error, OpenedBy, Recovery, Session, SigningKey, SigningKeyKind,
+};
 use jiff::ToSpan as _;
 use permit_domain::Digest;
 use rstest::rstest;
@@ -161,4 +164,87 @@ async fn a_session_remembers_how_it_was_opened_when_it_was_used_and_when_its_per
     assert!(tx.session(secret).await.unwrap().is_some());
     tx.delete_sessions_of(&staff("lin")).await.unwrap();
     assert_eq!(tx.session(secret).await.unwrap(), None);
+}
+
+#[rstest]
+#[case::sqlite(Engine::Sqlite)]
+#[case::postgres(Engine::Postgres)]
+#[tokio::test]
+async fn a_signing_key_is_proposed_and_confirmed_by_two_others_and_stays_when_it_is_removed(
+    #[case] engine: Engine,
+) {
+    let ledger = Ledger::open(engine).await;
+    let key = |number: u8, proposer: &str| SigningKey {
+        credential: vec![number; 32],
+        account: staff("wang"),
+        role: SignerRole::Approver,
+        organ: "440300".parse().unwrap(),
+        kind: SigningKeyKind::Authenticator,
+        origin: "https://sign.example.cn".to_owned(),
+        public_key: [number; 65],
+        counter: 0,
+        until: at() + 24.hours(),
+        proposed: (staff(proposer), at()),
+        confirmed: None,
+        removed: None,
+    };
+    let mut tx = ledger.store.begin(at()).await.unwrap();
+    tx.insert_signing_key(&key(1, "wang")).await.unwrap_err();
+    drop(tx);
+    let new = key(1, "xu");
+    let mut tx = ledger.store.begin(at()).await.unwrap();
+    tx.insert_signing_key(&new).await.unwrap();
+    tx.commit_without_entry().await.unwrap();
+    // Neither the person nor the proposer confirms.
+    for nobody in ["wang", "xu"] {
+        let mut tx = ledger.store.begin(at()).await.unwrap();
+        tx.confirm_signing_key(&new.credential, &staff(nobody))
+            .await
+            .unwrap_err();
+    }
+    let mut tx = ledger.store.begin(at()).await.unwrap();
+    assert!(
+        tx.confirm_signing_key(&new.credential, &staff("zhou"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !tx.confirm_signing_key(&new.credential, &staff("tang"))
+            .await
+            .unwrap()
+    );
+    tx.set_signing_counter(&new.credential, u32::MAX).await.unwrap();
+    let enrolled = tx.signing_key(&new.credential).await.unwrap().unwrap();
+    assert!(enrolled.is_enrolled());
+    assert_eq!(
+        enrolled,
+        SigningKey {
+            counter: u32::MAX,
+            confirmed: Some((staff("zhou"), at())),
+            ..new.clone()
+        }
+    );
+    assert!(
+        tx.remove_signing_key(&new.credential, &staff("tang"))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !tx.remove_signing_key(&new.credential, &staff("xu"))
+            .await
+            .unwrap()
+    );
+    let removed = tx.signing_keys().await.unwrap().remove(0);
+    assert!(!removed.is_enrolled());
+    assert_eq!(removed.removed, Some((staff("tang"), at())));
+    // It is enrolled nowhere again, under whatever id.
+    let renamed = SigningKey {
+        credential: vec![2; 32],
+        ..new.clone()
+    };
+    for again in [new, renamed] {
+        let again = tx.insert_signing_key(&again).await;
+        assert!(matches!(again, Err(Error::Exists { what: "signing key" })));
+    }
+    tx.commit_without_entry().await.unwrap();
 }
