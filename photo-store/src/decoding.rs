@@ -19,9 +19,10 @@ use photo_picture::faces::Faces;
 use photo_picture::judge::judge;
 use photo_picture::normalise::{self, Rendition};
 use photo_picture::rules::Rules;
-use photo_picture::{error::Error as PictureError, ingest};
+use photo_picture::{error::Error as PictureError, ingest, page};
 use photo_store_protocol::{
-    FailureCode, Judgement, MAX_FRAME_BYTES, MAX_PHOTO_BYTES, Picture, Profile, Verdict,
+    CheckCode, FailureCode, Judgement, MAX_FRAME_BYTES, MAX_PHOTO_BYTES, PagePicture, Picture, Profile,
+    Verdict,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seccompiler::{
@@ -44,6 +45,8 @@ const SECONDS: u64 = 30;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Three pipes, and no descriptor more.
 const DESCRIPTORS: u64 = 3;
+/// How a JPEG file begins (ITU-T T.81, SOI and the next marker).
+const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
 /// Argument of the program that makes it a decoder.
 pub(crate) const ARGUMENT: &str = "decode";
 
@@ -63,13 +66,29 @@ pub struct Here {
     faces: Faces,
 }
 
+/// What is to be made of a file.
+#[derive(Debug, Clone, Copy, Encode, Decode)]
+enum Work {
+    /// A stranger's file is judged as a photo, and made into the renditions that are kept.
+    #[n(0)]
+    Judge,
+    /// A rendition is made from a finished one.
+    #[n(1)]
+    Make(#[n(0)] Profile),
+    /// A stranger's file becomes a page of a paper.
+    #[n(2)]
+    Page,
+    /// A stranger's file is judged, and nothing is made of it.
+    #[n(3)]
+    Hint,
+}
+
 /// One picture's work.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct Task {
-    /// The rendition that is to be made from a finished one; none: a stranger's file is judged and made into those that are kept.
     #[n(0)]
-    profile: Option<Profile>,
+    work: Work,
     #[cbor(n(1), with = "minicbor::bytes")]
     file: Vec<u8>,
 }
@@ -90,6 +109,28 @@ struct Done {
     judgement: Option<Judgement>,
     #[n(2)]
     pictures: Vec<Picture>,
+    #[n(3)]
+    page: Option<PageMade>,
+}
+
+/// What came of a page.
+#[derive(Encode, Decode)]
+enum PageMade {
+    #[n(0)]
+    Refused(#[n(0)] CheckCode),
+    #[n(1)]
+    Made(#[n(0)] PagePicture),
+}
+
+impl Done {
+    fn failed(code: FailureCode) -> Self {
+        Self {
+            failed: Some(code),
+            judgement: None,
+            pictures: Vec::new(),
+            page: None,
+        }
+    }
 }
 
 impl Decoder {
@@ -117,7 +158,7 @@ impl Decoder {
         file: Zeroizing<Vec<u8>>,
         rules: &Rules,
     ) -> Result<(Judgement, Vec<Picture>), Error> {
-        let done = self.ask(None, file).await?;
+        let done = self.ask(Work::Judge, file).await?;
         let judgement = done.judgement.ok_or(Error::Decoder)?;
         let made = match judgement.verdict {
             Verdict::Refuse => &[][..],
@@ -127,6 +168,11 @@ impl Decoder {
         Ok((judgement, done.pictures))
     }
 
+    /// What the checks say of a stranger's file.
+    pub(crate) async fn hint(&self, file: Zeroizing<Vec<u8>>) -> Result<Judgement, Error> {
+        self.ask(Work::Hint, file).await?.judgement.ok_or(Error::Decoder)
+    }
+
     /// Makes a rendition from a finished one.
     pub(crate) async fn make(
         &self,
@@ -134,21 +180,41 @@ impl Decoder {
         from: Zeroizing<Vec<u8>>,
         rules: &Rules,
     ) -> Result<Picture, Error> {
-        let mut done = self.ask(Some(profile), from).await?;
+        let mut done = self.ask(Work::Make(profile), from).await?;
         is_in_form(&done.pictures, &[profile], rules)?;
         done.pictures.pop().ok_or(Error::Decoder)
     }
 
-    async fn ask(&self, profile: Option<Profile>, file: Zeroizing<Vec<u8>>) -> Result<Done, Error> {
+    /// Makes a page of a stranger's file, or says which check it does not pass.
+    pub(crate) async fn page(
+        &self,
+        file: Zeroizing<Vec<u8>>,
+        rules: &Rules,
+    ) -> Result<Result<PagePicture, CheckCode>, Error> {
+        let rule = &rules.page;
+        match self.ask(Work::Page, file).await?.page.ok_or(Error::Decoder)? {
+            PageMade::Refused(code) => Ok(Err(code)),
+            PageMade::Made(page)
+                if page.width.max(page.height) <= rule.long_side_max
+                    && page.jpeg.len() <= rule.bytes_max
+                    && page.jpeg.starts_with(JPEG) =>
+            {
+                Ok(Ok(page))
+            }
+            PageMade::Made(_) => Err(Error::Decoder),
+        }
+    }
+
+    async fn ask(&self, work: Work, file: Zeroizing<Vec<u8>>) -> Result<Done, Error> {
         let done = match self {
             Self::Here(here) => {
                 let here = Arc::clone(here);
-                tokio::task::spawn_blocking(move || here.work(profile, &file))
+                tokio::task::spawn_blocking(move || here.work(work, &file))
                     .await
                     .map_err(|_| Error::Decoder)?
             }
             Self::Apart(program) => {
-                let asked = tokio::time::timeout(PATIENCE, ask_apart(program.clone(), profile, file));
+                let asked = tokio::time::timeout(PATIENCE, ask_apart(program.clone(), work, file));
                 asked.await.map_err(|_| Error::Decoder)??
             }
         };
@@ -197,11 +263,7 @@ fn command(program: PathBuf) -> Command {
     command
 }
 
-async fn ask_apart(
-    program: PathBuf,
-    profile: Option<Profile>,
-    mut file: Zeroizing<Vec<u8>>,
-) -> Result<Done, Error> {
+async fn ask_apart(program: PathBuf, work: Work, mut file: Zeroizing<Vec<u8>>) -> Result<Done, Error> {
     let broken = |error: std::io::Error| {
         tracing::warn!(kind = %error.kind(), "a decoder could not be used");
         Error::Decoder
@@ -211,7 +273,7 @@ async fn ask_apart(
         return Err(Error::Decoder);
     };
     let task = Task {
-        profile,
+        work,
         file: std::mem::take(&mut file),
     };
     let told = Zeroizing::new(minicbor::to_vec(&task).map_err(|_| Error::Decoder)?);
@@ -241,23 +303,46 @@ async fn ask_apart(
 }
 
 impl Here {
-    fn work(&self, profile: Option<Profile>, file: &[u8]) -> Done {
-        let made = match profile {
-            None => self.judge(file).map(|(judgement, made)| (Some(judgement), made)),
-            Some(profile) => self.make(profile, file).map(|made| (None, vec![made])),
+    fn work(&self, work: Work, file: &[u8]) -> Done {
+        let done = Done {
+            failed: None,
+            judgement: None,
+            pictures: Vec::new(),
+            page: None,
         };
-        match made {
-            Ok((judgement, pictures)) => Done {
-                failed: None,
-                judgement,
+        let made = match work {
+            Work::Judge => self.judge(file).map(|(judgement, pictures)| Done {
+                judgement: Some(judgement),
                 pictures,
-            },
-            Err(error) => Done {
-                failed: Some(error.code()),
-                judgement: None,
-                pictures: Vec::new(),
-            },
-        }
+                ..done
+            }),
+            Work::Make(profile) => self.make(profile, file).map(|made| Done {
+                pictures: vec![made],
+                ..done
+            }),
+            Work::Hint => judge(file, &self.rules, &self.faces)
+                .map_err(Error::from)
+                .map(|judged| Done {
+                    judgement: Some(judged.judgement),
+                    ..done
+                }),
+            Work::Page => self.page(file).map(|made| Done {
+                page: Some(made),
+                ..done
+            }),
+        };
+        made.unwrap_or_else(|error| Done::failed(error.code()))
+    }
+
+    fn page(&self, file: &[u8]) -> Result<PageMade, Error> {
+        Ok(match page::page(file, &self.rules.page)? {
+            Err(code) => PageMade::Refused(code),
+            Ok(mut made) => PageMade::Made(PagePicture {
+                width: made.width,
+                height: made.height,
+                jpeg: std::mem::take(&mut *made.jpeg),
+            }),
+        })
     }
 
     fn judge(&self, file: &[u8]) -> Result<(Judgement, Vec<Picture>), Error> {
@@ -309,7 +394,7 @@ pub(crate) fn run(from: impl Read, mut to: impl Write) -> Result<(), Error> {
     let Decoder::Here(here) = Decoder::here()? else {
         return Err(Error::Decoder);
     };
-    let done = here.work(task.profile, &task.file);
+    let done = here.work(task.work, &task.file);
     let answer = Zeroizing::new(minicbor::to_vec(&done).map_err(|_| Error::Decoder)?);
     to.write_all(&answer)
         .and_then(|()| to.flush())

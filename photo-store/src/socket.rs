@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use photo_store_protocol::operation::{
-    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListPhotos, ListReads, ReadPhoto, RedeemRelease,
-    ReleasePhoto, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto, UseReceipt,
+    BeginCase, CloseCase, ConfirmPhoto, EndPages, ErasePhoto, Hello, JudgeFrame, KeepPage, ListPageLooks,
+    ListPages, ListPhotos, ListReads, LookAtPage, ReadPhoto, RedeemRelease, ReleasePhoto, RemovePage,
+    ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto, UseReceipt,
 };
 use photo_store_protocol::{
     Error as CallError, FailureCode, MAX_FRAME_BYTES, PROTOCOL_VERSION, Request, Response,
@@ -192,6 +193,24 @@ async fn answer(request: Request, service: &Service) -> Response {
         }
         Request::TakeBackPhoto(TakeBackPhoto(take)) => {
             service.take_back(&take).await.map(answered::<TakeBackPhoto, _>)
+        }
+        Request::JudgeFrame(JudgeFrame(seen)) => {
+            service.judge_frame(seen).await.map(answered::<JudgeFrame, _>)
+        }
+        Request::KeepPage(KeepPage(page)) => service.keep_page(page).await.map(answered::<KeepPage, _>),
+        Request::ListPages(ListPages(case)) => service.pages(&case).await.map(answered::<ListPages, _>),
+        Request::LookAtPage(LookAtPage(look)) => {
+            service.look_at_page(&look).await.map(answered::<LookAtPage, _>)
+        }
+        Request::RemovePage(RemovePage(page, case, by)) => service
+            .remove_page(page, &case, &by)
+            .await
+            .map(answered::<RemovePage, _>),
+        Request::EndPages(EndPages(case, by)) => {
+            service.end_pages(&case, &by).await.map(answered::<EndPages, _>)
+        }
+        Request::ListPageLooks(ListPageLooks(person)) => {
+            service.page_looks(person).await.map(answered::<ListPageLooks, _>)
         }
     };
     answered.unwrap_or_else(|error| {

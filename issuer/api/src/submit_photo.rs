@@ -49,8 +49,9 @@ pub(crate) async fn submit_photo(
     PictureBody(picture): PictureBody,
 ) -> Result<(StatusCode, Json<PhotoBody>), Problem> {
     let by = caller.acting_as_any(TAKES)?;
-    let work = async { Ok::<_, Problem>(api.office().submit_photo(id, picture.to_vec(), by).await?) };
+    let taken = Box::pin(api.office().submit_photo(id, picture.to_vec(), by));
+    let work = async { Ok::<_, Problem>(taken.await?) };
     let said: [&[u8]; 2] = [id.as_bytes(), &picture];
     let taken = key.once((&api, &caller, "submit_photo"), &said, work).await?;
-    Ok((StatusCode::CREATED, Json(PhotoBody::from(&taken))))
+    Ok((StatusCode::CREATED, Json(PhotoBody::from(&taken.photo))))
 }

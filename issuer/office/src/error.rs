@@ -41,6 +41,12 @@ pub enum OfficeError {
     /// Checks refused the photo; nothing of it was kept.
     #[error("the photo is refused: {}", refusals(.0, |texts| texts.message).join(" "))]
     PhotoRefused(Box<photo::Judgement>),
+    /// A page of a paper cannot be read; nothing of it was kept.
+    #[error("{}", .0.texts().message)]
+    PageRefused(photo::CheckCode),
+    /// The application does not name the paper that was scanned.
+    #[error("the application does not name this paper")]
+    PaperNotNamed,
     /// The card's content.
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -167,6 +173,8 @@ impl OfficeError {
                 .refusals()
                 .first()
                 .map_or(photo::FailureCode::PhotoRefused.as_str(), |code| code.as_str()),
+            Self::PageRefused(code) => code.as_str(),
+            Self::PaperNotNamed => "PAPER_NOT_NAMED",
             Self::Content(error) => error.code(),
             Self::Artwork(error) => error.code(),
             Self::Unprintable(_) => "APPLICANT_FORM",
@@ -215,6 +223,10 @@ impl OfficeError {
                 .first()
                 .copied()
                 .unwrap_or(photo::FailureCode::PhotoRefused.texts().action),
+            Self::PageRefused(code) => code.texts().action,
+            Self::PaperNotNamed => {
+                "Choose one of the papers of the case; where another one is shown, correct the application with `issuer application withdraw` and file it anew."
+            }
             Self::Content(error) => error.action(),
             Self::Artwork(error) => error.action(),
             Self::Unprintable(_) => "Correct every field that is named, then try again.",
@@ -297,6 +309,8 @@ impl OfficeError {
             | Self::Moved
             | Self::OtherOffice
             | Self::PhotoRefused(_)
+            | Self::PageRefused(_)
+            | Self::PaperNotNamed
             | Self::Unprintable(_)
             | Self::OtherLot { .. }
             | Self::ReceiptsForm => Fault::Caller,
@@ -350,6 +364,11 @@ impl Failing for OfficeError {
                     refusals(judgement, |texts| texts.action_zh).concat(),
                 );
             }
+            Self::PageRefused(code) => (code.texts().message_zh.to_owned(), code.texts().action_zh),
+            Self::PaperNotNamed => (
+                "申请中没有列出这种材料".to_owned(),
+                "请选择本案所列的材料；出示的是其他材料的，请用 `issuer application withdraw` 撤回申请，更正后重新提交。",
+            ),
             Self::Content(error) => error.chinese(),
             Self::Artwork(error) => error.chinese(),
             Self::Vault(error) => (error.chinese_text(), "请按密钥库的提示处理，再运行同一命令。"),

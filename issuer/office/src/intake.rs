@@ -3,19 +3,35 @@
 //! Left out: drafts and notices of missing papers.
 
 use issuer_artwork::ArtworkError;
-use issuer_store::{Appended, Snapshot, StoredApplication, Submission, Transaction};
+use issuer_store::{Appended, Entry, Snapshot, StoredApplication, Submission, Transaction};
 use jiff::civil::Date;
 use permit_domain::words::of_field;
 use permit_domain::{
-    Applicant, Application, ApplicationId, ApplicationState, FieldError, FormErrors, IntakeClerk, PersonId,
+    Actor as _, Applicant, Application, ApplicationId, ApplicationState, FieldError, FormErrors, IntakeClerk,
+    PersonId,
 };
 
 use crate::card_content::front_without_photo;
 use crate::error::{ContentError, OfficeError};
+use crate::identity::IdentityEntry;
 use crate::office::Office;
 use crate::on_file;
 
 impl Office {
+    /// Takes an application whose items were typed, as programs and paper forms bring them: [`Office::apply_with`].
+    ///
+    /// # Errors
+    /// Those of [`Office::apply_with`].
+    pub async fn apply(
+        &self,
+        id: ApplicationId,
+        intake: IntakeClerk,
+        applicant: Applicant,
+    ) -> Result<StoredApplication, OfficeError> {
+        self.apply_with(id, intake, applicant, IdentityEntry::ByHand)
+            .await
+    }
+
     /// Takes a complete application and accepts it, in one transaction. Repeating it with the same id and facts answers the
     /// same; of two counters that take one applicant at once, one does and the other is told.
     ///
@@ -24,11 +40,12 @@ impl Office {
     /// [`OfficeError::NoRuleSet`], [`permit_domain::Error::TierNotOffered`], [`ContentError::NoOrgan`],
     /// [`ArtworkError::NoTemplate`] and [`OfficeError::Unprintable`] with every item when the office could never decide it or
     /// print its card; then nothing is stored.
-    pub async fn apply(
+    pub async fn apply_with(
         &self,
         id: ApplicationId,
         intake: IntakeClerk,
         applicant: Applicant,
+        entry: IdentityEntry,
     ) -> Result<StoredApplication, OfficeError> {
         let (now, today) = (self.clock.now(), self.clock.today());
         if self.read().await?.application(id).await?.is_none() {
@@ -42,6 +59,7 @@ impl Office {
             }
             Some(known) => known.application,
             None => {
+                let clerk = intake.staff().clone();
                 let new = Submission {
                     id,
                     person: PersonId::new(now, self.random.bytes()),
@@ -49,7 +67,17 @@ impl Office {
                     intake,
                     on: today,
                 };
-                file(&mut tx, new).await?.0
+                let filed = file(&mut tx, new).await?.0;
+                let _entered = tx
+                    .append(Entry {
+                        role: IntakeClerk::ROLE,
+                        actor: clerk.as_str(),
+                        action: entry.action(),
+                        subject: &id.to_string(),
+                        detail: "{}",
+                    })
+                    .await?;
+                filed
             }
         };
         let (_, appended) = tx.update_application(filed.accept(today)?).await?;

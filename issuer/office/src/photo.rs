@@ -67,12 +67,32 @@ pub const fn looks(purpose: photo::Purpose) -> &'static [StaffRole] {
     }
 }
 
+/// A photo that was submitted, and whether it is a new one.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// As it stands now.
+    pub photo: photo::PhotoStatus,
+    /// Whether anything was made.
+    pub novelty: Novelty,
+}
+
+/// Whether a submitted file became a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// A photo of its own.
+    New,
+    /// The same file is a photo of the case already; nothing was made.
+    Known,
+    /// The same file is the photo that the case has used; nothing was made, and no other card gets it.
+    Used,
+}
+
 /// How long a receipt is valid that the counter gives out.
 const RECEIPT: photo::ReceiptPeriod = photo::ReceiptPeriod::Days30;
 
 impl Office {
     /// Takes a photo of the applicant: judged, normalised, sealed. It has a receipt unless its warnings wait for somebody
-    /// who confirms them. The same file again is the same photo.
+    /// who confirms them. The same file again is the same photo, and is told so.
     ///
     /// # Errors
     /// [`OfficeError::PhotoRefused`] with what every check says; the photo store's; [`DomainError::WrongState`] for an
@@ -82,7 +102,7 @@ impl Office {
         application: ApplicationId,
         file: Vec<u8>,
         by: &StaffId,
-    ) -> Result<photo::PhotoStatus, OfficeError> {
+    ) -> Result<Taken, OfficeError> {
         let mut ledger = self.read().await?;
         let case = on_file::application(&mut ledger, application).await?.application;
         drop(ledger);
@@ -97,13 +117,32 @@ impl Office {
             period: RECEIPT,
             file,
         };
-        match self.photo_store().await?.submit(submit).await? {
-            photo::Submission::Held { photo, .. } => {
+        let mut photos = self.photo_store().await?;
+        match photos.submit(submit).await? {
+            photo::Submission::Held { photo, already_held } => {
                 self.taken_for(application, &photo).await?;
-                Ok(photo)
+                let novelty = match &photo.receipt {
+                    _ if !already_held => Novelty::New,
+                    Some(receipt)
+                        if photos.receipt(receipt.number).await?.state == photo::ReceiptState::Used =>
+                    {
+                        Novelty::Used
+                    }
+                    _ => Novelty::Known,
+                };
+                Ok(Taken { photo, novelty })
             }
             photo::Submission::Refused(judgement) => Err(OfficeError::PhotoRefused(Box::new(judgement))),
         }
+    }
+
+    /// What the checks of a photo say of what a camera sees: a small picture, of which nothing is kept. Nothing while a photo is judged.
+    ///
+    /// # Errors
+    /// The photo store's.
+    pub async fn judge_frame(&self, file: Vec<u8>) -> Result<Option<photo::Judgement>, OfficeError> {
+        let seen = photo::CameraFrame { file };
+        Ok(self.photo_store().await?.judge_frame(seen).await?)
     }
 
     /// Enters that a photo was taken for an application, and whether it waits for a colleague. The photo store holds it already:
@@ -378,25 +417,33 @@ impl Office {
         Ok(self.photo_store().await?.open_case(open).await?)
     }
 
-    /// Closes the application's case: nobody reads its applicant's photos for it any more. It may be closed already.
+    /// Closes the application's case: nobody reads its applicant's photos for it any more. It may be closed already. Where the case is
+    /// over, its scanned papers end with it.
     ///
     /// # Errors
     /// [`DomainError::WrongState`] while its card is being made, which reads the photo.
     pub async fn end_photo_case(&self, application: ApplicationId, by: &StaffId) -> Result<(), OfficeError> {
         let mut ledger = self.read().await?;
         let case = on_file::application(&mut ledger, application).await?.application;
-        if let ApplicationState::Approved { permit, .. } = case.state() {
-            let permit = on_file::permit(&mut ledger, *permit).await?;
-            if matches!(permit.state(), PermitState::InProduction { .. }) {
-                return Err(DomainError::WrongState {
-                    thing: "permit",
-                    state: permit.state().name(),
-                    wanted: "closing its photo case",
+        let is_over = match case.state() {
+            ApplicationState::Approved { permit, .. } => {
+                let permit = on_file::permit(&mut ledger, *permit).await?;
+                if matches!(permit.state(), PermitState::InProduction { .. }) {
+                    return Err(DomainError::WrongState {
+                        thing: "permit",
+                        state: permit.state().name(),
+                        wanted: "closing its photo case",
+                    }
+                    .into());
                 }
-                .into());
+                !matches!(permit.state(), PermitState::Approved)
             }
-        }
+            state => !state.is_open(),
+        };
         drop(ledger);
+        if is_over {
+            return Ok(self.close_photo_case(&application.to_string(), by).await?);
+        }
         let case = case_number(&application.to_string())?;
         Ok(self.photo_store().await?.close_case(case, actor(by)?).await?)
     }
@@ -515,13 +562,14 @@ impl Office {
         photo::Client::connect(stream).await
     }
 
-    /// Nobody reads the photo for this case any more.
+    /// The case is over: nobody reads the photo for it any more, and the papers that were scanned for it are gone.
     ///
     /// # Errors
     /// The photo store's.
     pub async fn close_photo_case(&self, case: &str, by: &StaffId) -> Result<(), photo::Error> {
         let mut photos = self.photo_store().await?;
-        photos.close_case(case_number(case)?, actor(by)?).await
+        photos.close_case(case_number(case)?, actor(by)?).await?;
+        photos.end_pages(case_number(case)?, actor(by)?).await
     }
 }
 
@@ -618,10 +666,10 @@ pub(crate) async fn comes_onto_a_card(
     Ok(tx.photo_belongs(application, &photo).await?)
 }
 
-fn actor(staff: &StaffId) -> Result<photo::Actor, photo::Error> {
+pub(crate) fn actor(staff: &StaffId) -> Result<photo::Actor, photo::Error> {
     staff.as_str().parse().map_err(photo::Error::Failed)
 }
 
-fn case_number(text: &str) -> Result<photo::CaseNumber, photo::Error> {
+pub(crate) fn case_number(text: &str) -> Result<photo::CaseNumber, photo::Error> {
     text.parse().map_err(photo::Error::Failed)
 }

@@ -30,7 +30,7 @@ pub(crate) async fn take_photo(
         clerk.to_string(),
     );
     let taken = office.submit_photo(application, picture.to_vec(), &clerk).await;
-    let taken = steps.end(judging, taken.map_err(told))?;
+    let taken = steps.end(judging, taken.map(|taken| taken.photo).map_err(told))?;
     let receipt = if taken.receipt.is_some() {
         taken.receipt
     } else {

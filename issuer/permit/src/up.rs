@@ -14,7 +14,9 @@ use issuer_office::error::OfficeError;
 use issuer_office::staff::{StaffFile, StaffRole};
 use issuer_office::webauthn::RelyingParty;
 use issuer_production::{Faces, HolderChecked, Station};
-use issuer_web::{AtReader, Counter, Desk, FacesHere, OrderHere, PurseSeen, Written};
+use issuer_web::{
+    AtReader, Counter, Desk, FacesHere, OrderHere, PurseSeen, SimulatedIdentityReader, Written,
+};
 use keyvault_protocol::Region;
 use permit_domain::{
     ChangeId, HandOverClerk, Maker, Order, OrderId, PermitId, Producer, Purse, StaffId, Step,
@@ -91,7 +93,8 @@ async fn up(arguments: &UpArguments, clock: &Clock, program: Program) -> Result<
         Some(Box::new(Town(desk))),
     )
     .with_public(public)
-    .with_signing_page(Some(signing_page));
+    .with_signing_page(Some(signing_page))
+    .with_identity_reader(Box::new(SimulatedIdentityReader::default()));
     let api = api.with_pages(counter.router());
     tell(&installation, address, arguments.common.json, program).await?;
     let server = tokio::spawn(api.serve(listener, std::future::pending()));

@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use issuer_office::photo::{ASKS, AUDITS, CONFIRMS, ERASES, OPENS, REQUESTS_ERASURE, TAKES, looks};
+use issuer_office::office::Office;
+use issuer_office::photo::{
+    ASKS, AUDITS, CONFIRMS, ERASES, Novelty, OPENS, REQUESTS_ERASURE, TAKES, Taken, looks,
+};
 use issuer_office::random::Random;
 use jiff::Timestamp;
 use permit_domain::ApplicationId;
@@ -261,6 +264,9 @@ fn lines(status: &photo::PhotoStatus) -> Vec<Line> {
     if let Some(judgement) = &status.judgement {
         lines.extend(judgement.lines().into_iter().map(|said| line!("  ", said)));
     }
+    if let Some(before) = status.given_before {
+        lines.push(line!("  ", given_before(day::minute(at(before)))));
+    }
     if status.state == photo::PhotoState::Waiting {
         lines.push(line!(
             "  ",
@@ -275,6 +281,8 @@ fn lines(status: &photo::PhotoStatus) -> Vec<Line> {
 
 program_contract::sentences! {
     fn receipt_until(state, day) = "{state}，至 {day}", "{state} until {day}";
+    fn given_before(at) =
+        "与 {at} 提交的照片是同一文件", "the same file as a photo that was given on {at}";
     fn to_be_erased(here, application, photo, order) =
         "请第二人核对销毁令后批准：`issuer photo approve-erase{here} --application {application} --photo {photo} --order {order}`",
         "a second person compares the order and approves: `issuer photo approve-erase{here} --application {application} --photo {photo} --order {order}`";
@@ -284,6 +292,39 @@ program_contract::sentences! {
 fn erasure_waits(place: &Place, one: &OnePhoto, order: &str) -> Line {
     let (application, photo) = (one.case.application.to_string(), one.photo.to_string());
     line!("  ", to_be_erased(place.here(), application, photo, order))
+}
+
+/// What is said of a file that was submitted.
+fn of_taken(taken: &Taken) -> Vec<Line> {
+    let mut lines = lines(&taken.photo);
+    lines.extend(match taken.novelty {
+        Novelty::New => None,
+        Novelty::Known => Some(line!(
+            "  ",
+            Words(
+                "这个文件已经交过，没有产生新的照片",
+                "this file was given before; no new photo was made"
+            )
+        )),
+        Novelty::Used => Some(line!(
+            "  ",
+            Words(
+                "这个文件就是此案已定稿的照片，没有产生新的照片：新卡须另拍",
+                "this file is the photo that the case has used; no new photo was made: another card needs another one"
+            )
+        )),
+    });
+    lines
+}
+
+/// Who read the photos of an applicant and opened the scanned papers, the newest first.
+async fn all_reads(office: &Office, application: ApplicationId) -> Result<Vec<ReadNow>, Failure> {
+    let photos = office.photo_reads(application).await?;
+    let pages = office.page_looks(application).await?;
+    let mut reads: Vec<ReadNow> = photos.iter().map(ReadNow::from).collect();
+    reads.extend(pages.iter().map(ReadNow::from));
+    reads.sort_by(|a, b| b.at.cmp(&a.at));
+    Ok(reads)
 }
 
 fn stands(status: &photo::PhotoStatus) -> Result<Outcome, Failure> {
@@ -329,7 +370,8 @@ struct ReadNow {
     #[serde(skip)]
     told: String,
     photo_id: String,
-    profile: &'static str,
+    /// Of a photo its profile, of a page of a paper that paper's code.
+    profile: String,
     purpose: &'static str,
     case: String,
     reader: String,
@@ -384,7 +426,8 @@ impl PhotoCommand {
                 let by = who.person.acting_as_any(&context, TAKES).await?;
                 let bytes = read_file(&it.file)?;
                 let taken = office.submit_photo(it.case.application, bytes, &by).await;
-                stands(&taken.map_err(refusal)?)
+                let taken = taken.map_err(refusal)?;
+                Outcome::done(PHOTO, &PhotoNow::from(&taken.photo), of_taken(&taken))
             }
             PhotoStep::Show(it) => {
                 who.person.acting_as_any(&context, ASKS).await?;
@@ -461,12 +504,7 @@ impl PhotoCommand {
             }
             PhotoStep::Reads(it) => {
                 who.person.acting_as_any(&context, AUDITS).await?;
-                let reads: Vec<ReadNow> = office
-                    .photo_reads(it.application)
-                    .await?
-                    .iter()
-                    .map(ReadNow::from)
-                    .collect();
+                let reads = all_reads(office, it.application).await?;
                 let lines = reads.iter().map(ReadNow::line).collect();
                 Outcome::done(self.schema(), &ReadsNow { reads }, lines)
             }
@@ -494,11 +532,26 @@ impl From<&photo::ReadRecord> for ReadNow {
             at: instant(record.at),
             told: day::minute(at(record.at)),
             photo_id: record.photo.to_string(),
-            profile: record.profile.as_str(),
+            profile: record.profile.to_string(),
             purpose: record.purpose.as_str(),
             case: record.case.to_string(),
             reader: record.reader.to_string(),
             refused: record.refused.map(photo::FailureCode::as_str),
+        }
+    }
+}
+
+impl From<&photo::PageLooked> for ReadNow {
+    fn from(look: &photo::PageLooked) -> Self {
+        Self {
+            at: instant(look.at),
+            told: day::minute(at(look.at)),
+            photo_id: look.page.to_string(),
+            profile: look.paper.to_string(),
+            purpose: look.purpose.as_str(),
+            case: look.case.to_string(),
+            reader: look.reader.to_string(),
+            refused: look.refused.map(photo::FailureCode::as_str),
         }
     }
 }
@@ -515,7 +568,7 @@ impl ReadNow {
             " ",
             &self.photo_id,
             " ",
-            self.profile,
+            &self.profile,
             " ",
             self.purpose,
             " ",

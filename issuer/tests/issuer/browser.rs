@@ -25,6 +25,9 @@ const PHOTO: &str = concat!(
     "/../photo-store/samples/astronaut.png"
 );
 
+/// What the camera sees.
+const STUDIO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../photo-store/samples/studio.jpg");
+
 /// A place for the signing page, under another name of this machine.
 async fn signing_place() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -83,7 +86,10 @@ async fn by_keyboard_alone_a_card_is_issued_in_a_browser_and_no_page_breaks_a_ru
     let (listener, signing) = signing_place().await;
     let town = Town::beside(Fixture::new().await, &signing).await;
     let keys = rehearsal_keys(&town.fixture).await;
-    let photo = [("--photo", PHOTO)];
+    // Moving pictures of one picture: a motion JPEG is its pictures one behind the other.
+    let camera = town.fixture.folder.path().join("camera.mjpeg");
+    std::fs::copy(STUDIO, &camera).unwrap();
+    let photo = [("--photo", PHOTO), ("--camera", camera.to_str().unwrap())];
     let said = walked(&town, (listener, Some(keys)), "issue.mjs", &photo).await;
     // What a clerk pressed for one intake, for whoever runs the tests with --nocapture.
     print!("{said}");

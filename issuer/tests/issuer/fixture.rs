@@ -638,7 +638,8 @@ impl Fixture {
         let taken = office
             .submit_photo(application, FACE.to_vec(), &clerk)
             .await
-            .unwrap();
+            .unwrap()
+            .photo;
         if let Some(receipt) = taken.receipt {
             return receipt.number;
         }

@@ -17,6 +17,7 @@ mod page_times;
 mod pages;
 mod pages_corrected;
 mod pages_in_use;
+mod pages_of_papers;
 mod pages_of_stock;
 mod pages_typed;
 mod photos;

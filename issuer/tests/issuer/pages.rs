@@ -10,7 +10,9 @@ use issuer_mandate::SignerRole;
 use issuer_office::staff::StaffFile;
 use issuer_office::webauthn::RelyingParty;
 use issuer_production::{HolderChecked, Production, Station};
-use issuer_web::{AtReader, Counter, Desk, FacesHere, OrderHere, Public, PurseSeen, Written};
+use issuer_web::{
+    AtReader, Counter, Desk, FacesHere, OrderHere, Public, PurseSeen, SimulatedIdentityReader, Written,
+};
 use permit_domain::{ChangeId, HandOverClerk, Maker, OrderId, PermitId, Producer, StaffId};
 use tower::ServiceExt as _;
 use virtual_card::InProcess;
@@ -169,7 +171,8 @@ impl Town {
         let signing_page = RelyingParty::at(signing).unwrap();
         let counter = Counter::new(fixture.office().clone(), staff, party, Some(Box::new(desk)))
             .with_public(public)
-            .with_signing_page(Some(signing_page));
+            .with_signing_page(Some(signing_page))
+            .with_identity_reader(Box::new(SimulatedIdentityReader::default()));
         let router = Api::new(fixture.office().clone(), staff_file(&fixture))
             .with_pages(counter.router())
             .router();
@@ -280,8 +283,31 @@ impl Browser<'_> {
     }
 
     pub(crate) async fn photo(&self, path: &str, file: &[u8]) -> Page {
-        let head = "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n";
-        let body = [head.as_bytes(), file, b"\r\n--edge--\r\n"].concat();
+        self.upload(path, "", &[file]).await
+    }
+
+    /// A small picture as a script sends what a camera sees.
+    pub(crate) async fn frame(&self, path: &str, picture: &[u8]) -> Page {
+        let request = Request::post(path)
+            .header(header::ORIGIN, "http://localhost:8440")
+            .header(header::CONTENT_TYPE, "image/jpeg");
+        self.send(request, Body::from(picture.to_vec())).await
+    }
+
+    /// A form with parts: a paper, where one is named, and files.
+    pub(crate) async fn upload(&self, path: &str, paper: &str, files: &[&[u8]]) -> Page {
+        let mut body = Vec::new();
+        if !paper.is_empty() {
+            let field =
+                format!("--edge\r\nContent-Disposition: form-data; name=\"paper\"\r\n\r\n{paper}\r\n");
+            body.extend(field.into_bytes());
+        }
+        for file in files {
+            body.extend(b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n");
+            body.extend(*file);
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--edge--\r\n");
         let request = Request::post(path)
             .header(header::ORIGIN, "http://localhost:8440")
             .header(header::CONTENT_TYPE, "multipart/form-data; boundary=edge");
@@ -567,9 +593,17 @@ async fn a_holder_is_found_for_a_purpose_and_the_card_is_changed_lost_and_replac
     let card = [("card", number.as_str()), ("what", "replace")];
     assert_eq!(clerk.post(&format!("{page}/card"), &card).await.to(), page);
     assert!(clerk.get(&page).await.has("在等待新卡"));
-    // The next card waits for its photo.
+    // The next card waits for its photo. The file of the first one makes another photo, which says so.
+    town.fixture.time.set("2026-11-21T02:05:00Z");
     let taker = town.browser("liu").await;
-    assert!(taker.get("/counter/lists/complete").await.has("/counter/cases/"));
+    let list = taker.get("/counter/lists/complete").await;
+    let case = list.text.split("href=\"/counter/cases/").nth(1).unwrap();
+    let case = format!("/counter/cases/{}", case.split('"').next().unwrap());
+    let photos = format!("{case}/photos");
+    assert_eq!(taker.photo(&photos, FACE).await.to(), format!("{case}#photo"));
+    confirm_photo(&town.browser("wang").await, &case).await;
+    let seen = taker.get(&case).await;
+    assert!(seen.has("与此前照片是同一文件"), "{}", seen.text);
 }
 
 #[tokio::test]

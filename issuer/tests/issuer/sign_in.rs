@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode, header};
 use issuer_office::office::Office;
 use issuer_office::staff::{Member, Staff, StaffFile, StaffRole};
 use issuer_office::webauthn::RelyingParty;
-use issuer_web::Counter;
+use issuer_web::{Counter, SimulatedIdentityReader};
 use jiff::civil::date;
 use tower::ServiceExt as _;
 
@@ -56,7 +56,9 @@ impl Pages {
         let staff = Staff::new(STAFF.map(member).to_vec()).unwrap();
         let path = fixture.folder.path().join("staff.toml");
         std::fs::write(&path, staff.to_toml().unwrap()).unwrap();
-        let router = Counter::new(office.clone(), StaffFile::at(path), party, None).router();
+        let router = Counter::new(office.clone(), StaffFile::at(path), party, None)
+            .with_identity_reader(Box::new(SimulatedIdentityReader::default()))
+            .router();
         Self {
             fixture,
             office,
@@ -601,4 +603,21 @@ async fn in_a_rehearsal_the_sample_person_is_chosen_again_before_what_is_dangero
         assert_eq!(enrolled.to(), "/counter/authenticators");
     }
     assert_eq!(pages.browser().sign_in(&mut key).await.to(), "/counter");
+}
+
+#[tokio::test]
+async fn an_installation_that_is_no_rehearsal_has_no_simulated_reader() {
+    let pages = Pages::new(false).await;
+    let mut keys = pages.enrolled("liu", 1).await;
+    let clerk = pages.signed_in(&mut keys[0]).await;
+    let page = clerk.get("/counter/intake").await;
+    assert!(
+        !page.has("读身份证") && page.has("未接身份证阅读器"),
+        "{}",
+        page.text
+    );
+    let id = page.hidden("id");
+    let read = clerk.post("/counter/intake/read", &form(&[("id", &id)])).await;
+    assert_eq!(read.status, StatusCode::CONFLICT);
+    assert!(read.has("NO_READER") && read.has("value=\"\""), "{}", read.text);
 }

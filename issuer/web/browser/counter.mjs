@@ -37,12 +37,13 @@ async function sheet(browser, pictures) {
   await paper.screenshot({ path: `${pictures}/contact-sheet.jpg`, type: 'jpeg', quality: 60, fullPage: true });
 }
 
-/** A browser at the counter's pages. `pictures` is a folder, or nothing. */
-export async function open(counter, pictures) {
+/** A browser at the counter's pages. `pictures` is a folder, `camera` a file of moving pictures that a camera sees; or nothing. */
+export async function open(counter, pictures, camera) {
   if (pictures) mkdirSync(pictures, { recursive: true });
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-background-networking', '--no-first-run'],
+    args: ['--no-sandbox', '--disable-background-networking', '--no-first-run',
+      ...(camera ? ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${camera}`] : [])],
   });
   const context = await browser.newContext({ locale: 'zh-CN', viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();

@@ -1,7 +1,7 @@
 // A card is issued in a browser by keyboard alone, from the sign-in of the intake clerk to the hand-over; then what the pages promise beside
 // it. Part of `make test`.
 //
-//   node issue.mjs --counter http://localhost:8440/counter --photo FILE [--pictures FOLDER] [--number NUMBER]
+//   node issue.mjs --counter http://localhost:8440/counter --photo FILE [--camera FILE.mjpeg] [--pictures FOLDER] [--number NUMBER]
 //
 // The person of --number has no application yet, and a blank lies on the reader.
 
@@ -17,8 +17,20 @@ export const NUMBER = '11010519491231002X';
 export async function takePhoto({ page, enter }, filed, photo) {
   await page.goto(filed);
   await page.setInputFiles('#file', photo);
-  await enter('.upload button');
+  await enter('#photo .upload button');
   await page.goto(filed);
+}
+
+/** The photo of the case at `filed`, by the camera: a hint is given, a still is taken and submitted as a file is. */
+export async function takeByCamera({ page, access, go, press, look }, filed) {
+  await page.goto(`${filed}/camera`);
+  await page.waitForFunction(() => document.querySelector('[data-camera]:not([hidden])')?.dataset.ready);
+  await look('camera');
+  await access('s');
+  await page.waitForFunction(() => document.querySelector('.camera.taken') && document.querySelector('#file').files.length === 1);
+  await look('camera-taken');
+  await go(press('Enter'));
+  expect(await page.$('article.photo'), 'the photo is taken', page);
 }
 
 /** Ticks every warning of the photo, and confirms it. */
@@ -96,7 +108,7 @@ async function intake(clerk, number) {
 }
 
 /** The whole issue of a card. */
-export async function issue(clerk, { counter, photo, number = NUMBER }) {
+export async function issue(clerk, { counter, photo, camera, number = NUMBER }) {
   const { page, type, access, go, enter, tick, look, signIn, has } = clerk;
   await page.goto(`${counter}/sign-in`);
   await look('sign-in');
@@ -112,7 +124,8 @@ export async function issue(clerk, { counter, photo, number = NUMBER }) {
   await look('intake-errors');
   const keys = await intake(clerk, number);
   const filed = page.url();
-  await takePhoto(clerk, filed, photo);
+  if (camera) await takeByCamera(clerk, filed);
+  else await takePhoto(clerk, filed, photo);
   await look('case-clerk');
   await Promise.all([page.waitForURL(/slip$/), access('p')]);
   await look('slip');
@@ -160,9 +173,9 @@ export async function issue(clerk, { counter, photo, number = NUMBER }) {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { values: given } = parseArgs({
-    options: { counter: { type: 'string' }, photo: { type: 'string' }, pictures: { type: 'string' }, number: { type: 'string' } },
+    options: { counter: { type: 'string' }, photo: { type: 'string' }, camera: { type: 'string' }, pictures: { type: 'string' }, number: { type: 'string' } },
   });
-  const clerk = await open(given.counter, given.pictures);
+  const clerk = await open(given.counter, given.pictures, given.camera);
   const { keys } = await issue(clerk, given);
   await drafts(clerk, given);
   await kit(clerk, given);

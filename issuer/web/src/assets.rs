@@ -12,10 +12,11 @@ const LIVE: &str = include_str!("../assets/live.js");
 const CHECK: &str = include_str!("../assets/check.js");
 const SIGNING: &str = include_str!("../assets/signing.js");
 const AUTHENTICATOR: &str = include_str!("../assets/authenticator.js");
+const CAMERA: &str = include_str!("../assets/camera.js");
 /// htmx 4.0.1, BSD-0-Clause.
 const HTMX: &str = include_str!("../assets/htmx.min.js");
 
-const ASSETS: [(&str, &str, &str); 7] = [
+const ASSETS: [(&str, &str, &str); 8] = [
     ("counter.css", "text/css; charset=utf-8", STYLE),
     ("check.js", "text/javascript; charset=utf-8", CHECK),
     ("counter.js", "text/javascript; charset=utf-8", SCRIPT),
@@ -25,6 +26,7 @@ const ASSETS: [(&str, &str, &str); 7] = [
         AUTHENTICATOR,
     ),
     ("signing.js", "text/javascript; charset=utf-8", SIGNING),
+    ("camera.js", "text/javascript; charset=utf-8", CAMERA),
     ("live.js", "text/javascript; charset=utf-8", LIVE),
     ("htmx.js", "text/javascript; charset=utf-8", HTMX),
 ];

@@ -7,8 +7,10 @@ use axum::http::{HeaderMap, StatusCode};
 use issuer_office::error::OfficeError;
 use issuer_office::find_case::FINDS;
 use issuer_office::frozen_case::FrozenCase;
+use issuer_office::identity::IdentityEntry;
 use issuer_office::office::Office;
 use issuer_office::photo::{CONFIRMS, TAKES};
+use issuer_office::scans::SCANS;
 use issuer_office::slip::{self, Picture};
 use issuer_office::staff::StaffRole;
 use issuer_store::{LedgerEntry, StoredApplication};
@@ -24,6 +26,7 @@ use crate::counter::Counter;
 use crate::everybody;
 use crate::frame::Frame;
 use crate::person::Person;
+use crate::scanned::{self, Papers};
 use crate::stands::{Deadline, application_words, minute};
 
 #[derive(Template)]
@@ -39,6 +42,7 @@ struct CasePage {
     /// The decision that would be made today, where none is made yet.
     foreseen: Option<Shown>,
     photos: Photos,
+    papers: Papers,
     can: Can,
     permit: Option<PermitId>,
     order: Option<Order>,
@@ -51,6 +55,8 @@ struct CasePage {
     /// The application that was filed in the place of this one.
     corrected_as: Option<ApplicationId>,
     history: Vec<Event>,
+    /// Whether the person's own items were typed, or changed after they were read.
+    by_hand: bool,
 }
 
 /// What a case decides on, as its reviewer and its approver read it.
@@ -70,6 +76,9 @@ struct Frozen {
 #[expect(clippy::struct_excessive_bools, reason = "a button each")]
 struct Can {
     take_photo: bool,
+    scan: bool,
+    /// Takes a scanned page away again.
+    remove: bool,
     confirm: bool,
     complete: bool,
     review: bool,
@@ -115,6 +124,8 @@ struct PhotoShown {
     waits: bool,
     /// Whether the person who looks took it.
     own: bool,
+    /// When the same file was given before, as a photo that is over.
+    given_before: Option<String>,
     receipt: Option<String>,
 }
 
@@ -169,10 +180,8 @@ async fn make(
     let case = office.application(id).await?;
     let today = office.clock().today();
     let is_accepted = matches!(case.application.state(), ApplicationState::Accepted { .. });
-    let frozen = match &case.content {
-        Some(live) => Some(Frozen::of(&frame, live)?),
-        None => None,
-    };
+    let live = case.content.as_ref();
+    let frozen = live.map(|live| Frozen::of(&frame, live)).transpose()?;
     let foreseen = if is_accepted && frozen.is_none() {
         Some(decided(&frame, &office.foresee(&case)?))
     } else {
@@ -196,6 +205,7 @@ async fn make(
         .as_ref()
         .is_some_and(|order| order.state().next_step().is_some());
     let photos = photos(counter, &frame, person, id, is_open || being_made).await;
+    let papers = scanned::papers(counter, person, &case).await;
     let to_complete = case.application.state().is_open() || to_order;
     let receipt = match &photos {
         Photos::There(photos) if to_complete => its_receipt(office, &case, frozen.as_ref(), photos).await?,
@@ -214,6 +224,10 @@ async fn make(
         .as_ref()
         .is_some_and(|decision| decision.granted.is_none());
     let can = Can {
+        scan: case.application.state().is_open() && SCANS.iter().any(|role| person.may(*role)),
+        remove: case.application.state().is_open()
+            && case.content.is_none()
+            && SCANS.iter().any(|role| person.may(*role)),
         take_photo: is_open && TAKES.iter().any(|role| person.may(*role)),
         // Of a permit in use, too: another address needs a photo.
         confirm: CONFIRMS.iter().any(|role| person.may(*role)),
@@ -234,12 +248,8 @@ async fn make(
             && !reviewed_it
             && (case.application.state().is_open() || before_a_card),
     };
-    let history = office
-        .history(&case)
-        .await?
-        .into_iter()
-        .map(|entry| event(&frame, &entry))
-        .collect();
+    let entries = office.history(&case).await?;
+    let history = entries.iter().map(|entry| event(&frame, entry)).collect();
     Ok(CasePage {
         state: application_words(&frame, case.application.state()),
         clock: is_open
@@ -252,11 +262,13 @@ async fn make(
         frozen,
         foreseen,
         photos,
+        papers,
         can,
         permit,
         order,
         receipt,
         history,
+        by_hand: is_by_hand(&entries),
         frame,
         case,
         id,
@@ -281,6 +293,12 @@ async fn its_receipt(
         }
         _ => Ok(None),
     }
+}
+
+/// Whether no reader read the person's own items, as the ledger says.
+fn is_by_hand(entries: &[LedgerEntry]) -> bool {
+    let read = IdentityEntry::Read.action();
+    !entries.iter().any(|entry| entry.action == read)
 }
 
 /// The first receipt of the photos that opens one: a receipt that an earlier card used opens nothing any more.
@@ -369,6 +387,10 @@ fn photo_shown(frame: &Frame, person: &Person, status: &photo::PhotoStatus, is_o
         failed,
         waits,
         own: status.submitted_by.as_str() == person.member.account.as_str(),
+        given_before: status
+            .given_before
+            .and_then(|at| jiff::Timestamp::from_second(at).ok())
+            .map(minute),
         receipt: status.receipt.as_ref().map(|receipt| receipt.number.to_string()),
     }
 }
@@ -486,7 +508,11 @@ fn in_chinese(state: &str) -> &str {
         "REFUSED" => "不予核定",
         "APPROVED" => "已批准",
         "WITHDRAWN" => "已撤回",
+        "READ" => "读自证件",
+        "BY_HAND" => "手工录入",
         "TAKEN" => "已采集",
+        "SCANNED" => "已扫描",
+        "REMOVED" => "已删除",
         "ORDERED" => "已下达",
         "ALLOCATED" => "已分配空白卡",
         "ENCODING" | "WRITING" => "正在写卡",

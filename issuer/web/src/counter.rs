@@ -11,6 +11,7 @@ use permit_domain::OrderId;
 use program_contract::Failure;
 
 use crate::desk::Desk;
+use crate::identity::IdentityReader;
 use crate::kept_list::Kept;
 use crate::live::Live;
 use crate::public::Public;
@@ -27,6 +28,7 @@ struct Shared {
     staff: StaffFile,
     party: RelyingParty,
     desk: Option<Box<dyn Desk>>,
+    identity_reader: Option<Box<dyn IdentityReader>>,
     at_reader: Mutex<HashMap<OrderId, AtWork>>,
     public: Public,
     signing_page: Option<RelyingParty>,
@@ -60,6 +62,7 @@ impl Counter {
                 staff,
                 party,
                 desk,
+                identity_reader: None,
                 at_reader: Mutex::default(),
                 public: Public::default(),
                 signing_page: None,
@@ -77,6 +80,21 @@ impl Counter {
             shared.public = public;
         }
         self
+    }
+
+    /// The same, with a reader of identity documents. Before the first request.
+    #[must_use]
+    pub fn with_identity_reader(mut self, reader: Box<dyn IdentityReader>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.identity_reader = Some(reader);
+        }
+        self
+    }
+
+    /// The reader of identity documents, if there is one; one that makes people up is there in a rehearsal alone.
+    pub(crate) fn identity_reader(&self) -> Option<&dyn IdentityReader> {
+        let reader = self.shared.identity_reader.as_deref()?;
+        (!reader.is_simulated() || self.office().founded().is_rehearsal()).then_some(reader)
     }
 
     pub(crate) fn public(&self) -> &Public {

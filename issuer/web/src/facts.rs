@@ -24,7 +24,7 @@ use crate::form::Fields;
 use crate::frame::Frame;
 use crate::intake::{self, Choice, Wrong};
 use crate::person::Person;
-use crate::photo::file_of;
+use crate::photo::{file_of, nothing_new, submitted};
 
 /// What is proposed by the facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,13 +319,14 @@ pub(crate) async fn take_photo(
     let taken = async {
         let office = counter.office();
         let application = office.permit(permit.parse()?).await?.grant().application;
-        // First the photo: while its case is closed, the same file as for the last card is a new photo.
-        office.submit_photo(application, file.to_vec(), &by).await?;
-        office.open_photo_case(application, &by).await?;
-        Ok::<_, OfficeError>(())
+        submitted(&counter, application, file, &by).await
     };
-    match taken.await {
-        Ok(()) => Ok(answer::to(&format!("{}#photo", address(&permit, kind)))),
-        Err(error) => shown(&counter, person, &permit, kind, None, Some(Fault::Office(error))).await,
-    }
+    let fault = match taken.await {
+        Ok(taken) => match nothing_new(taken.novelty) {
+            None => return Ok(answer::to(&format!("{}#photo", address(&permit, kind)))),
+            Some(told) => Fault::Incomplete(told),
+        },
+        Err(error) => Fault::Office(error),
+    };
+    shown(&counter, person, &permit, kind, None, Some(fault)).await
 }

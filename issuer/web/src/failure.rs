@@ -77,6 +77,26 @@ program_contract::failures! {
         "本系统没有设置签名页", "no signing page is set for this installation";
         "请运行 `issuer signing-page`，并在 issuer.toml 的 `signing_page` 中写明其地址。", "Run `issuer signing-page`, and write its address as `signing_page` in issuer.toml.";
     }
+    pub(crate) fn no_identity_reader() = Refused "NO_READER" {
+        "这里没有接身份证阅读器", "there is no reader of identity documents here";
+        "请手工录入，并与证件核对：此案记为手工录入。", "Type the items and compare them with the document: the case says that they were typed.";
+    }
+    pub(crate) fn nothing_read() = Refused "NOTHING_READ" {
+        "没有读到身份证", "no identity document could be read";
+        "请重新放好证件再读，或手工录入：记为手工录入。", "Lay the document on it again, or type the items: the case says so.";
+    }
+    pub(crate) fn no_scan() = Refused "MISSING" {
+        "没有选择材料图像，或一次超过 32 MB", "no scan was chosen, or it is more than 32 MB at once";
+        "请选择 JPEG 或 PNG 文件（每页不超过 10 MB；扫描仪请勿存为 PDF），再提交。", "Choose JPEG or PNG files (10 MB a page at most; have the scanner write no PDF), and submit them.";
+    }
+    pub(crate) fn known_photo() = Refused "SAME_PHOTO" {
+        "这个文件已经交过，没有产生新的照片", "this file was given before; no new photo was made";
+        "不必再交；要换一张，请另拍。", "There is nothing to do; for another picture, take one.";
+    }
+    pub(crate) fn used_photo() = Refused "PHOTO_IN_USE" {
+        "这个文件就是此案已定稿的照片，没有产生新的照片", "this file is the photo that the case has used; no new photo was made";
+        "新卡须用新的照片：请另拍一张，再提交。", "Another card needs another photo: take one, and submit it.";
+    }
     pub(crate) fn no_reader() = Refused "NO_READER" {
         "这里没有读卡器可用", "there is no reader here";
         "请在有读卡器的机器上运行 `issuer worker`，或在那里打开本页。", "Run `issuer worker` on the machine that has one, or open this page there.";

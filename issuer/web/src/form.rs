@@ -103,6 +103,12 @@ impl Fields {
         all.peek().is_some() && all.all(str::is_empty)
     }
 
+    /// With one field more.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+        self.0.push((name.to_owned(), value));
+        self
+    }
+
     /// Every value of a field that can be chosen more than once.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0

@@ -7,10 +7,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use issuer_office::drafts::{Typed, Unfiled};
 use issuer_office::error::OfficeError;
+use issuer_office::identity::IdentityItems;
 use issuer_office::staff::StaffRole;
 use permit_domain::{
-    ApplicantForm, ApplicationId, CitizenNumber, Education, EvidenceCode, EvidenceKind, FieldError,
-    FormErrors, IntakeClerk, Nation, PaperNumber, Raw, Sex, Tier, Title, tier_words,
+    Actor as _, ApplicantForm, ApplicationId, CitizenNumber, Education, EvidenceCode, EvidenceKind,
+    FieldError, FormErrors, IntakeClerk, Nation, PaperNumber, Raw, Sex, Tier, Title, tier_words,
 };
 use program_contract::Failure;
 
@@ -19,6 +20,7 @@ use crate::case;
 use crate::counter::Counter;
 use crate::form::Fields;
 use crate::frame::Frame;
+use crate::identity::IdentityReader;
 use crate::person::Person;
 use crate::stands::{masked, minute};
 
@@ -38,6 +40,8 @@ struct IntakePage {
     told: Option<Told>,
     draft: DraftShown,
     drafts: Vec<DraftLink>,
+    /// Whether a reader of identity documents is there, and whether it makes people up.
+    reader: Option<bool>,
     divisions: Vec<Choice>,
     sexes: Vec<Choice>,
     nations: Vec<Choice>,
@@ -85,6 +89,14 @@ impl Sheet {
     pub(crate) fn correcting(old: ApplicationId, id: ApplicationId, fields: Fields) -> Self {
         Self {
             corrects: Some(old),
+            ..Self::of(id, fields)
+        }
+    }
+
+    /// Likewise, with what could not be done.
+    pub(crate) fn told(id: ApplicationId, fields: Fields, told: Option<Told>) -> Self {
+        Self {
+            told,
             ..Self::of(id, fields)
         }
     }
@@ -302,7 +314,11 @@ pub(crate) async fn file(State(counter): State<Counter>, person: Person, fields:
             ));
         }
     };
-    Ok(match office.apply(id, clerk, applicant).await {
+    let entry = office
+        .identity_entry(id, clerk.staff(), identity_items(&fields), fields.text("read"))
+        .await
+        .map_err(|error| person.refused(error))?;
+    Ok(match office.apply_with(id, clerk, applicant, entry).await {
         Ok(case) => answer::to(&case::address(case.application.id())),
         Err(OfficeError::Unprintable(errors)) => {
             with_errors(&counter, person.frame, wrong, Sheet::of(id, fields), &errors)
@@ -360,6 +376,19 @@ pub(crate) async fn number(person: Person, fields: Fields) -> Response {
         }
     };
     answer::page(StatusCode::OK, &checked)
+}
+
+/// The person's own items, as a document has them.
+pub(crate) fn identity_items(fields: &Fields) -> IdentityItems<'_> {
+    [
+        "citizen_number",
+        "name",
+        "sex",
+        "nation",
+        "birth_date",
+        "hukou_address",
+    ]
+    .map(|name| fields.text(name))
 }
 
 /// The applicant file that the form's fields make.
@@ -448,6 +477,7 @@ pub(crate) fn shown(counter: &Counter, frame: Frame, status: StatusCode, sheet: 
         corrects: sheet.corrects,
         draft: sheet.draft,
         drafts: sheet.drafts,
+        reader: counter.identity_reader().map(IdentityReader::is_simulated),
     };
     answer::page(status, &page)
 }

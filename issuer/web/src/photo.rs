@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
 use issuer_office::error::OfficeError;
-use issuer_office::photo::{CONFIRMS, TAKES, looks};
-use permit_domain::ApplicationId;
+use issuer_office::photo::{CONFIRMS, Novelty, TAKES, Taken, looks};
+use permit_domain::{ApplicationId, StaffId};
 use photo_store_protocol as photo;
+use program_contract::Failure;
 
 use crate::answer::{self, Answer, Refused};
 use crate::case;
@@ -34,12 +35,17 @@ pub(crate) async fn take(
     };
     let taken = async {
         let id: ApplicationId = application.parse()?;
-        let office = counter.office();
-        office.open_photo_case(id, &by).await?;
-        office.submit_photo(id, file.to_vec(), &by).await?;
-        Ok::<_, OfficeError>(id)
+        let taken = submitted(&counter, id, file, &by).await?;
+        Ok::<_, OfficeError>((id, taken))
     };
-    match taken.await.map(|id| format!("{}#photo", case::address(id))) {
+    let address = match taken.await {
+        Ok((id, taken)) => match nothing_new(taken.novelty) {
+            None => Ok(format!("{}#photo", case::address(id))),
+            Some(told) => return case::shown(&counter, person, &application, Some(told.into())).await,
+        },
+        Err(error) => Err(error),
+    };
+    match address {
         Err(error) if !matches!(error, OfficeError::PhotoRefused(_) | OfficeError::Photo(_)) => {
             Err(person.refused(error))
         }
@@ -50,6 +56,29 @@ pub(crate) async fn take(
             })
             .await
         }
+    }
+}
+
+/// The file as a photo of the case, whose pictures may be looked at from then on. First the photo: while its case is closed, the file of
+/// an earlier card is a new photo, with a receipt of its own.
+pub(crate) async fn submitted(
+    counter: &Counter,
+    application: ApplicationId,
+    file: Bytes,
+    by: &StaffId,
+) -> Result<Taken, OfficeError> {
+    let office = counter.office();
+    let taken = office.submit_photo(application, file.to_vec(), by).await?;
+    office.open_photo_case(application, by).await?;
+    Ok(taken)
+}
+
+/// What is said where no photo came of a file.
+pub(crate) fn nothing_new(novelty: Novelty) -> Option<Failure> {
+    match novelty {
+        Novelty::New => None,
+        Novelty::Known => Some(failure::known_photo()),
+        Novelty::Used => Some(failure::used_photo()),
     }
 }
 

@@ -12,10 +12,10 @@ use axum::routing::{any, get, post};
 use crate::counter::Counter;
 use crate::form::FORM_LIMIT;
 use crate::{
-    accounts, allow, assets, case, cases, change, check, closing, correction, dashboard, decide, doctor,
-    draft, enrolment, evaluations, events, faces, facts, holder, intake, kit, lists, load, notice, order,
-    paper, person, photo, proof, scraps, settlement, sign_in, signing, signing_keys, status, stock,
-    terminals, uncollected, view,
+    accounts, allow, assets, camera, case, cases, change, check, closing, correction, dashboard, decide,
+    doctor, draft, enrolment, evaluations, events, faces, facts, holder, intake, kit, lists, load, notice,
+    order, paper, person, photo, proof, reading, scans, scraps, settlement, sign_in, signing, signing_keys,
+    status, stock, terminals, uncollected, view,
 };
 
 /// Nothing from anywhere else, no script or style inside a page, no frame around it.
@@ -23,14 +23,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// The largest picture, bytes: the photo store refuses smaller ones already and says why.
 const PHOTO_LIMIT: usize = 16_000_000;
+/// The largest form with pages of a paper, bytes: several at once.
+const SCANS_LIMIT: usize = 32_000_000;
 
 impl Counter {
     /// The routes, all below `/counter` but for the way there and the pages for everybody.
     pub fn router(self) -> Router {
-        let with_photos = Router::new()
-            .route("/counter/cases/{application}/photos", post(photo::take))
-            .route("/counter/permits/{permit}/photos", post(facts::take_photo))
-            .layer(DefaultBodyLimit::max(PHOTO_LIMIT));
         // What is not easily taken back asks for a proof that the person is there.
         let with_proof = Router::new()
             .route(
@@ -100,13 +98,14 @@ impl Counter {
             .merge(applications())
             .merge(chief())
             .merge(paper_forms())
+            .merge(beside_the_intake())
             .route("/status", get(status::page).post(status::look))
             .route("/status/evaluate", post(status::evaluate))
             .route("/check", get(check::page))
             .route("/check/ended", get(check::ended))
             .route("/counter/{*elsewhere}", any(lists::nowhere))
             .layer(DefaultBodyLimit::max(FORM_LIMIT))
-            .merge(with_photos)
+            .merge(uploads())
             .method_not_allowed_fallback(lists::form_alone)
             .layer(axum::middleware::from_fn(person::from_our_own_pages))
             .route("/counter/assets/{name}", get(assets::asset))
@@ -155,6 +154,35 @@ fn signing_key_forms() -> Router<Counter> {
         .route("/counter/signing-keys/remove", post(signing_keys::remove))
 }
 
+/// What a clerk does beside the form of the intake.
+fn beside_the_intake() -> Router<Counter> {
+    Router::new()
+        .route("/counter/intake/read", post(reading::read))
+        .route("/counter/cases/{application}/camera", get(camera::page))
+        .route("/counter/cases/{application}/papers/{page}", get(scans::look))
+        .route(
+            "/counter/cases/{application}/papers/{page}/remove",
+            post(scans::remove),
+        )
+}
+
+/// Forms and scripts that bring files, each with its largest.
+fn uploads() -> Router<Counter> {
+    let with_photos = Router::new()
+        .route("/counter/cases/{application}/photos", post(photo::take))
+        .route("/counter/permits/{permit}/photos", post(facts::take_photo))
+        .layer(DefaultBodyLimit::max(PHOTO_LIMIT));
+    let with_frames = Router::new()
+        .route("/counter/cases/{application}/camera/frame", post(camera::frame))
+        .layer(DefaultBodyLimit::max(
+            photo_store_protocol::MAX_CAMERA_FRAME_BYTES,
+        ));
+    let with_scans = Router::new()
+        .route("/counter/cases/{application}/papers", post(scans::keep))
+        .layer(DefaultBodyLimit::max(SCANS_LIMIT));
+    with_photos.merge(with_scans).merge(with_frames)
+}
+
 /// Of whoever answers for the office, and for its terminals.
 fn chief() -> Router<Counter> {
     Router::new()
@@ -190,6 +218,12 @@ async fn closed(request: Request, next: Next) -> Response {
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),
     );
+    // The page of the camera says otherwise.
+    headers
+        .entry(camera::PERMISSIONS)
+        .or_insert(HeaderValue::from_static(
+            "camera=(), microphone=(), geolocation=(), usb=()",
+        ));
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));

@@ -6,6 +6,7 @@
 //! | [`raster`] | pixels: turning, cropping, scaling |
 //! | [`faces`], [`eyes`] | where faces and eyes are; never who it is |
 //! | [`judge`] | the checks, and the frame in which a picture becomes a permit photo |
+//! | [`page`] | a page of a paper, written anew |
 //! | [`normalise`] | the four renditions, quality searched to fit the byte range |
 //! | [`rules`] | profiles and limits as versioned data with source and grade |
 //!
@@ -18,5 +19,6 @@ pub mod faces;
 pub mod ingest;
 pub mod judge;
 pub mod normalise;
+pub mod page;
 pub mod raster;
 pub mod rules;

@@ -19,6 +19,8 @@ pub struct Rules {
     /// The renditions.
     #[serde(rename = "profile")]
     profiles: Vec<ProfileRule>,
+    /// What becomes of a page of a paper.
+    pub page: PageRule,
     /// Where the head has to be.
     pub(crate) geometry: Geometry,
     /// Limits of the checks.
@@ -54,6 +56,31 @@ pub struct ProfileRule {
     pub(crate) quality_max: u8,
     /// Chroma subsampling.
     pub(crate) chroma: Chroma,
+    /// Where the numbers come from.
+    source: String,
+    /// How well that is known.
+    #[serde(rename = "grade")]
+    _grade: Grade,
+}
+
+/// A page of a paper: what it must have, and what it becomes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageRule {
+    /// Version of this rule.
+    pub version: u32,
+    /// The longer side is scaled down to this many pixels.
+    pub long_side_max: u32,
+    /// A page whose shorter side has fewer pixels cannot be read.
+    pub(crate) short_side_min: u32,
+    /// Least levels between the 2nd and the 98th percentile of brightness.
+    pub(crate) contrast_min: f64,
+    /// Quality to start from, 1 to 100.
+    pub(crate) quality_near: u8,
+    /// Lowest quality to try.
+    pub(crate) quality_min: u8,
+    /// What no file may exceed, in bytes.
+    pub bytes_max: usize,
     /// Where the numbers come from.
     source: String,
     /// How well that is known.
@@ -147,8 +174,8 @@ impl Rules {
             }
         }
         let mut sources = rules.profiles.iter().map(|rule| &rule.source);
-        if sources.any(String::is_empty) || rules.geometry.source.is_empty() || rules.limits.source.is_empty()
-        {
+        let others = [&rules.geometry.source, &rules.limits.source, &rules.page.source];
+        if sources.any(String::is_empty) || others.iter().any(|source| source.is_empty()) {
             return Err(Error::Rules("a source is missing"));
         }
         Ok(rules)

@@ -8,15 +8,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::codes::FailureCode;
 use crate::error::Error;
 use crate::messages::{
-    Actor, CaseNumber, Confirm, Erase, MAX_FRAME_BYTES, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId,
-    PhotoStatus, Picture, Read, ReadRecord, ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission,
-    Submit, TakeBack, TakeReceipt,
+    Actor, CameraFrame, CaseNumber, Confirm, Erase, Judgement, MAX_FRAME_BYTES, OpenCase, PROTOCOL_VERSION,
+    PageId, PersonId, PhotoId, PhotoStatus, Picture, Read, ReadRecord, ReceiptInfo, Release, ReleaseToken,
+    ServiceStatus, Submission, Submit, TakeBack, TakeReceipt,
 };
 use crate::operation::{
-    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListPhotos, ListReads, ReadPhoto, RedeemRelease,
-    ReleasePhoto, Request, Response, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto,
-    UseReceipt,
+    BeginCase, CloseCase, ConfirmPhoto, EndPages, ErasePhoto, Hello, JudgeFrame, KeepPage, ListPageLooks,
+    ListPages, ListPhotos, ListReads, LookAtPage, ReadPhoto, RedeemRelease, ReleasePhoto, RemovePage,
+    Request, Response, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto, UseReceipt,
 };
+use crate::pages::{NewPage, PageKept, PageLook, PageLooked, PagePicture, PageStatus};
 use crate::receipt::ReceiptNumber;
 
 /// A connection to the photo store.
@@ -117,6 +118,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     /// Destroys a photo's wrapped keys and its objects.
     pub async fn erase(&mut self, erase: Erase) -> Result<PhotoStatus, Error> {
         self.ask(ErasePhoto(erase)).await
+    }
+
+    /// Keeps a page of a paper for its open case. Repeating it with the same file makes nothing new.
+    pub async fn keep_page(&mut self, page: NewPage) -> Result<PageKept, Error> {
+        self.ask(KeepPage(page)).await
+    }
+
+    /// The pages of a case.
+    pub async fn pages(&mut self, case: CaseNumber) -> Result<Vec<PageStatus>, Error> {
+        self.ask(ListPages(case)).await
+    }
+
+    /// A page, for its open case. The look is on record before the first byte leaves the store.
+    pub async fn look_at_page(&mut self, look: PageLook) -> Result<PagePicture, Error> {
+        self.ask(LookAtPage(look)).await
+    }
+
+    /// Destroys a page of an open case.
+    pub async fn remove_page(&mut self, page: PageId, case: CaseNumber, by: Actor) -> Result<(), Error> {
+        self.ask(RemovePage(page, case, by)).await
+    }
+
+    /// Destroys the pages of a case that is over.
+    pub async fn end_pages(&mut self, case: CaseNumber, by: Actor) -> Result<(), Error> {
+        self.ask(EndPages(case, by)).await
+    }
+
+    /// Who looked at the pages of a person's cases, refused attempts included, the newest first.
+    pub async fn page_looks(&mut self, person: PersonId) -> Result<Vec<PageLooked>, Error> {
+        self.ask(ListPageLooks(person)).await
+    }
+
+    /// What the checks say of what a camera sees; nothing while the store judges a photo.
+    pub async fn judge_frame(&mut self, seen: CameraFrame) -> Result<Option<Judgement>, Error> {
+        self.ask(JudgeFrame(seen)).await
     }
 
     async fn ask<O>(&mut self, operation: O) -> Result<O::Answer, Error>

@@ -142,6 +142,12 @@ closed_list! {
         21 Colourless "COLOURLESS"
             "照片没有颜色。", "The picture has no colour.";
             "请提交彩色照片；否则具名确认。", "Submit a colour photo; else confirm by name.";
+        22 PageSmall "PAGE_SMALL"
+            "材料图像太小，文字看不清。", "The page is too small to be read.";
+            "请以 200 dpi 以上重新扫描，或靠近重拍。", "Scan it again at 200 dpi or more, or photograph it from closer by.";
+        23 PageBlank "PAGE_BLANK"
+            "材料图像是空白的，或太暗、太亮。", "The page is blank, or too dark or too bright.";
+            "请翻面或调整光线，重新扫描或拍摄。", "Turn it over or change the light, and scan or photograph it again.";
     }
 }
 
@@ -295,6 +301,12 @@ closed_list! {
         49 IndexOtherVersion "INDEX_OTHER_VERSION"
             "照片索引是由本程序的另一版本写成的；未作任何更改。", "The photo index was written by another version of this program; nothing was changed.";
             "请运行与此索引相配的程序版本。", "Run the version of the program that belongs to this index.";
+        50 UnknownPage "UNKNOWN_PAGE"
+            "此案没有这一页材料，或已删除。", "The case has no such page, or it was removed.";
+            "请在案件页面上重新查看材料。", "Look at the papers again on the page of the case.";
+        51 TooManyPages "TOO_MANY_PAGES"
+            "此案的材料已满 24 页。", "The case has 24 pages of papers already.";
+            "请先删除不需要的页，再提交。", "Remove a page that is not needed, then submit it.";
     }
 }
 

@@ -122,6 +122,8 @@ const fn exit(code: FailureCode) -> Exit {
         | Code::NothingToConfirm
         | Code::WrongWarnings
         | Code::Shredded
+        | Code::UnknownPage
+        | Code::TooManyPages
         | Code::UnknownReceipt
         | Code::ReceiptMistyped
         | Code::ReceiptExpired

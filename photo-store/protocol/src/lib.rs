@@ -13,16 +13,19 @@ mod codes;
 mod error;
 mod messages;
 pub mod operation;
+mod pages;
 mod receipt;
 
 pub use client::Client;
 pub use codes::{CheckCode, FailureCode, Texts};
 pub use error::Error;
 pub use messages::{
-    Actor, CaseNumber, Check, Confirm, Erase, Face, Guides, Judgement, Level, MAX_FRAME_BYTES,
-    MAX_PHOTO_BYTES, OpenCase, PROTOCOL_VERSION, PersonId, PhotoId, PhotoState, PhotoStatus, Picture,
-    Profile, Purpose, Read, ReadRecord, Receipt, ReceiptInfo, ReceiptPeriod, ReceiptState, Release,
-    ReleaseToken, ServiceStatus, Submission, Submit, TakeBack, TakeReceipt, VaultState, Verdict,
+    Actor, CameraFrame, CaseNumber, Check, Confirm, Erase, Face, Guides, Judgement, Level,
+    MAX_CAMERA_FRAME_BYTES, MAX_FRAME_BYTES, MAX_PHOTO_BYTES, OpenCase, PROTOCOL_VERSION, PageId, PaperCode,
+    PersonId, PhotoId, PhotoState, PhotoStatus, Picture, Profile, Purpose, Read, ReadRecord, Receipt,
+    ReceiptInfo, ReceiptPeriod, ReceiptState, Release, ReleaseToken, ServiceStatus, Submission, Submit,
+    TakeBack, TakeReceipt, VaultState, Verdict,
 };
 pub use operation::{OPERATIONS, Request, Response};
+pub use pages::{MAX_PAGES, NewPage, PageKept, PageLook, PageLooked, PagePicture, PageStatus};
 pub use receipt::ReceiptNumber;

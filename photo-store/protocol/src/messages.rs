@@ -19,6 +19,8 @@ use crate::receipt::ReceiptNumber;
 pub const PROTOCOL_VERSION: u32 = 1;
 /// The largest photo file that is taken at all, in bytes (10 MB, decimal).
 pub const MAX_PHOTO_BYTES: usize = 10_000_000;
+/// The largest picture of which hints are given at the camera, in bytes: 480 pixels need a tenth.
+pub const MAX_CAMERA_FRAME_BYTES: usize = 300_000;
 /// The largest frame in bytes: the largest photo and room for what is said about it.
 pub const MAX_FRAME_BYTES: usize = MAX_PHOTO_BYTES + 65_536;
 
@@ -76,6 +78,11 @@ opaque_id!(
 opaque_id!(
     /// A person, as a pseudonym that only the issuer can resolve.
     PersonId
+);
+
+opaque_id!(
+    /// A page of a paper. Opaque likewise.
+    PageId
 );
 
 macro_rules! short_text {
@@ -138,6 +145,11 @@ short_text!(
 short_text!(
     /// The number of a case: 1 to 64 letters, digits and `. _ - /`.
     CaseNumber, 64, |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/')
+);
+
+short_text!(
+    /// Which paper a page is of, by the issuer's code: 1 to 32 capital letters, digits and `_`.
+    PaperCode, 32, |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'
 );
 
 macro_rules! named_list {
@@ -491,6 +503,27 @@ impl fmt::Debug for Submit {
     }
 }
 
+/// What a camera sees: a small picture that is judged and not kept.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub struct CameraFrame {
+    /// JPEG or PNG, at most [`MAX_CAMERA_FRAME_BYTES`].
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub file: Vec<u8>,
+}
+
+impl Drop for CameraFrame {
+    fn drop(&mut self) {
+        self.file.zeroize();
+    }
+}
+
+impl fmt::Debug for CameraFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CameraFrame({} bytes)", self.file.len())
+    }
+}
+
 /// What became of a submitted photo.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum Submission {
@@ -537,6 +570,9 @@ pub struct PhotoStatus {
     /// Its receipt, once there is one.
     #[n(7)]
     pub receipt: Option<Receipt>,
+    /// When the same person gave the same bytes before, as a photo that is over: the picture is not a new one.
+    #[n(8)]
+    pub given_before: Option<i64>,
 }
 
 /// A named person's confirmation of a photo's warnings.

@@ -9,9 +9,12 @@ use service_contract::{Journal, Operation, Policy};
 
 use crate::codes::FailureCode;
 use crate::messages::{
-    Actor, CaseNumber, Confirm, Erase, OpenCase, PersonId, PhotoId, PhotoStatus, Picture, Read, ReadRecord,
-    ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission, Submit, TakeBack, TakeReceipt,
+    Actor, CameraFrame, CaseNumber, Confirm, Erase, Judgement, OpenCase, PersonId, PhotoId, PhotoStatus,
+    Picture, Read, ReadRecord, ReceiptInfo, Release, ReleaseToken, ServiceStatus, Submission, Submit,
+    TakeBack, TakeReceipt,
 };
+pub use crate::pages::{EndPages, KeepPage, ListPageLooks, ListPages, LookAtPage, RemovePage};
+use crate::pages::{PageKept, PageLooked, PagePicture, PageStatus};
 use crate::receipt::ReceiptNumber;
 
 /// The doors of an operation that no program reaches today; a page of the office will.
@@ -37,6 +40,13 @@ service_contract::operations! {
         13 = ErasePhoto,
         14 = ListPhotos,
         15 = TakeBackPhoto,
+        16 = KeepPage,
+        17 = ListPages,
+        18 = LookAtPage,
+        19 = RemovePage,
+        20 = EndPages,
+        21 = ListPageLooks,
+        22 = JudgeFrame,
     }
 }
 
@@ -76,6 +86,21 @@ pub enum Response {
     /// Photos of a person.
     #[n(10)]
     Photos(#[n(0)] Vec<PhotoStatus>),
+    /// What became of a page.
+    #[n(11)]
+    PageKept(#[n(0)] PageKept),
+    /// Pages of a case.
+    #[n(12)]
+    Pages(#[n(0)] Vec<PageStatus>),
+    /// A page.
+    #[n(13)]
+    Page(#[n(0)] PagePicture),
+    /// Who looked at pages.
+    #[n(14)]
+    Looks(#[n(0)] Vec<PageLooked>),
+    /// What the checks say of a picture that is not kept; nothing where a photo is being judged.
+    #[n(15)]
+    Judged(#[n(0)] Option<Judgement>),
 }
 
 service_contract::answers! {
@@ -90,6 +115,11 @@ service_contract::answers! {
         Token(ReleaseToken),
         Reads(Vec<ReadRecord>),
         Photos(Vec<PhotoStatus>),
+        PageKept(PageKept),
+        Pages(Vec<PageStatus>),
+        Page(PagePicture),
+        Looks(Vec<PageLooked>),
+        Judged(Option<Judgement>),
     }
 }
 
@@ -283,12 +313,25 @@ impl Operation for TakeBackPhoto {
         &["issuer photo take-back", "/v1/applications/{id}/photos/{photo}"];
 }
 
+/// What the checks say of what a camera sees: a small picture, of which nothing is kept. Nothing is answered while a photo is judged, which
+/// waits for no hint.
+#[derive(Debug, Encode, Decode)]
+pub struct JudgeFrame(#[n(0)] pub CameraFrame);
+
+impl Operation for JudgeFrame {
+    type Answer = Option<Judgement>;
+    const POLICY: Policy = Policy::of_today(Journal::None).while_sealed().idempotent();
+    const DOORS: &'static [&'static str] = &["/counter/cases/{application}/camera/frame"];
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use service_contract::answered;
 
     use super::*;
+    use crate::messages::PageId;
+    use crate::pages::{NewPage, PageLook};
 
     /// The requests as an enum of the derive macro: what this version of the protocol has always been on the wire.
     #[derive(Encode, Decode)]
@@ -328,6 +371,20 @@ mod tests {
         Photos(#[n(0)] PersonId),
         #[n(15)]
         TakeBack(#[n(0)] TakeBack),
+        #[n(16)]
+        KeepPage(#[n(0)] NewPage),
+        #[n(17)]
+        Pages(#[n(0)] CaseNumber),
+        #[n(18)]
+        LookAtPage(#[n(0)] PageLook),
+        #[n(19)]
+        RemovePage(#[n(0)] PageId, #[n(1)] CaseNumber, #[n(2)] Actor),
+        #[n(20)]
+        EndPages(#[n(0)] CaseNumber, #[n(1)] Actor),
+        #[n(21)]
+        PageLooks(#[n(0)] PersonId),
+        #[n(22)]
+        JudgeFrame(#[n(0)] CameraFrame),
     }
 
     /// Every request with the same one as it has always been.
@@ -410,9 +467,48 @@ mod tests {
         ]
     }
 
+    /// Likewise, of pages.
+    fn pairs_of_pages() -> Vec<(Request, Derived)> {
+        let person = PersonId::from_bytes([2; 16]);
+        let (case, by): (CaseNumber, Actor) = ("K-1".parse().unwrap(), "王芳 0731".parse().unwrap());
+        let seen = || CameraFrame {
+            file: vec![0xff, 0xd8, 0xff],
+        };
+        let page = PageId::from_bytes([5; 16]);
+        let new_page = || NewPage {
+            case: case.clone(),
+            person,
+            paper: "ADDR_LEASE".parse().unwrap(),
+            by: by.clone(),
+            file: vec![0xff, 0xd8, 0xff],
+        };
+        let look = PageLook {
+            page,
+            purpose: crate::Purpose::Review,
+            case: case.clone(),
+            reader: by.clone(),
+        };
+        vec![
+            (KeepPage(new_page()).into(), Derived::KeepPage(new_page())),
+            (ListPages(case.clone()).into(), Derived::Pages(case.clone())),
+            (LookAtPage(look.clone()).into(), Derived::LookAtPage(look)),
+            (
+                RemovePage(page, case.clone(), by.clone()).into(),
+                Derived::RemovePage(page, case.clone(), by.clone()),
+            ),
+            (
+                EndPages(case.clone(), by.clone()).into(),
+                Derived::EndPages(case.clone(), by.clone()),
+            ),
+            (ListPageLooks(person).into(), Derived::PageLooks(person)),
+            (JudgeFrame(seen()).into(), Derived::JudgeFrame(seen())),
+        ]
+    }
+
     #[test]
     fn every_request_has_the_bytes_that_it_always_had() {
-        let pairs = pairs();
+        let mut pairs = pairs();
+        pairs.extend(pairs_of_pages());
         assert_eq!(pairs.len(), OPERATIONS.len());
         for ((request, derived), listed) in pairs.iter().zip(OPERATIONS) {
             assert_eq!(request.listed(), *listed);

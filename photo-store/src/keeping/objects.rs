@@ -1,14 +1,15 @@
 //! The sealed objects: files of a folder, or whatever else is an object store.
 //!
-//! One folder a photo, in a tree of two levels of 256. Left out: what is in an object; without its key it is noise.
+//! One folder a photo or a page, in a tree of two levels of 256. Left out: what is in an object; without its key it is noise.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use photo_store_protocol::{PhotoId, Profile};
+use photo_store_protocol::{PageId, PhotoId, Profile};
 
 use crate::error::Error;
 
@@ -44,15 +45,16 @@ impl Objects {
         Ok(self.store.get(&name.into()).await?.bytes().await?)
     }
 
-    /// Removes a photo's objects but for those that the index names.
-    pub(crate) async fn remove_unnamed(&self, photo: PhotoId, named: &[String]) -> Result<(), Error> {
-        let prefix = object_store::path::Path::from(folder(photo));
+    /// Removes the objects of a photo or a page but for those that the index names.
+    pub(crate) async fn remove_unnamed(&self, of: impl Display, named: &[String]) -> Result<(), Error> {
+        let folder = folder(&of.to_string());
+        let prefix = object_store::path::Path::from(folder.as_str());
         let there: Vec<object_store::ObjectMeta> = self.store.list(Some(&prefix)).try_collect().await?;
         let unnamed = there.iter().map(|object| object.location.as_ref());
         self.remove(unnamed.filter(|name| !named.iter().any(|known| known == name)))
             .await;
         if let Some(files) = &self.files {
-            remove_halves(&files.join(folder(photo)));
+            remove_halves(&files.join(folder));
         }
         Ok(())
     }
@@ -75,7 +77,12 @@ impl Objects {
 /// The name of a rendition's object. `attempt` is random, so that a broken-off run and its repetition do not share an
 /// object, and what the index does not name is found by the photo.
 pub(crate) fn name(photo: PhotoId, profile: Profile, attempt: u64) -> String {
-    format!("{}/{profile}.{attempt:016x}", folder(photo))
+    format!("{}/{profile}.{attempt:016x}", folder(&photo.to_string()))
+}
+
+/// The name of a page's object, likewise.
+pub(crate) fn name_of_page(page: PageId, attempt: u64) -> String {
+    format!("{}/page.{attempt:016x}", folder(&page.to_string()))
 }
 
 /// Removes what a process that was killed while it wrote left behind: files that the object store has not yet renamed
@@ -89,9 +96,9 @@ fn remove_halves(folder: &Path) {
     }
 }
 
-fn folder(photo: PhotoId) -> String {
-    let name = photo.to_string();
-    format!("{}/{}/{name}", &name[..2], &name[2..4])
+/// The folder of a photo or a page, by its 32 hexadecimal digits.
+fn folder(id: &str) -> String {
+    format!("{}/{}/{id}", &id[..2], &id[2..4])
 }
 
 #[cfg(test)]
@@ -116,7 +123,7 @@ mod tests {
             .remove_unnamed(photo, std::slice::from_ref(&named))
             .await
             .unwrap();
-        let left: Vec<_> = std::fs::read_dir(place.path().join(folder(photo)))
+        let left: Vec<_> = std::fs::read_dir(place.path().join(folder(&photo.to_string())))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .collect();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keyvault_protocol::{DataKey, Identity, PhotoKeyContext, RefusalCode, WrappedKey};
-use photo_store_protocol::{FailureCode, PersonId, PhotoId, Profile, VaultState};
+use photo_store_protocol::{FailureCode, PageId, PersonId, PhotoId, Profile, VaultState};
 use tokio::net::UnixStream;
 
 use crate::error::Error;
@@ -99,6 +99,16 @@ pub(crate) fn key_context(
         photo_id: *photo.as_bytes(),
         person: *person.as_bytes(),
         profile: profile.as_str().to_owned(),
+        version,
+    }
+}
+
+/// What the vault binds a page's data key to.
+pub(crate) fn page_context(page: PageId, person: PersonId, version: u32) -> PhotoKeyContext {
+    PhotoKeyContext {
+        photo_id: *page.as_bytes(),
+        person: *person.as_bytes(),
+        profile: "page".to_owned(),
         version,
     }
 }

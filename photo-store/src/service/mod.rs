@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`submit`] | judge, seal, confirm |
 //! | [`cases`] | receipts, and the cases that they open |
+//! | [`pages`] | pages of papers, from the scan to the end of their case |
 //! | [`read`] | reads and releases; on record first |
 //! | [`retention`] | the end of a photo, and what a crash left |
 //!
@@ -11,6 +12,7 @@
 //! are worked on while none is open. Left out: a cache of pictures; a read costs a few milliseconds, and what is not kept needs not be forgotten.
 
 mod cases;
+mod pages;
 mod read;
 mod retention;
 mod submit;

@@ -48,7 +48,7 @@ impl Service {
     }
 
     /// Clears what a crash or a forgotten confirmation left: announced photos older than an hour, and photos that
-    /// waited longer than 90 days. Answers how many.
+    /// waited longer than 90 days; and pages of papers, likewise. Answers how many.
     pub async fn housekeep(&self) -> Result<usize, Error> {
         let now = self.now();
         let mut index = self.store.read().await?;
@@ -74,7 +74,8 @@ impl Service {
                 self.shred(index, *photo, &by, &case, now).await?;
             }
         }
-        Ok(broken_off.len() + forgotten.len())
+        let pages = self.housekeep_pages().await?;
+        Ok(broken_off.len() + forgotten.len() + pages)
     }
 
     /// Takes back an announcement that was not completed. A photo that was completed meanwhile stays.
@@ -100,7 +101,7 @@ impl Service {
         let row = known(index.photo(photo).await?)?;
         index.commit().await?;
         // Without their keys the objects are noise already; from here on nothing fails.
-        self.store.overwrite_deleted(photo).await;
+        self.store.overwrite_deleted(&photo).await;
         self.objects.remove(objects.iter().map(String::as_str)).await;
         Ok(row.status)
     }

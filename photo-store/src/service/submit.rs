@@ -7,8 +7,8 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyvault_protocol::{DataKey, PhotoKeyContext, WrappedKey};
 use photo_store_protocol::{
-    Confirm, FailureCode, Judgement, PersonId, PhotoId, PhotoState, PhotoStatus, Picture, Receipt,
-    ReceiptNumber, ReceiptPeriod, Submission, Submit, Verdict,
+    CameraFrame, Confirm, FailureCode, Judgement, MAX_CAMERA_FRAME_BYTES, PersonId, PhotoId, PhotoState,
+    PhotoStatus, Picture, Receipt, ReceiptNumber, ReceiptPeriod, Submission, Submit, Verdict,
 };
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -82,6 +82,18 @@ impl Service {
             }
         }
         Err(Error::Index(Box::new(sqlx::Error::RowNotFound)))
+    }
+
+    /// What the checks say of what a camera sees. Nothing is kept; nothing is said while a photo is judged.
+    pub async fn judge_frame(&self, mut seen: CameraFrame) -> Result<Option<Judgement>, Error> {
+        let file = Zeroizing::new(std::mem::take(&mut seen.file));
+        if file.len() > MAX_CAMERA_FRAME_BYTES {
+            return Err(Error::Refused(FailureCode::TooLarge));
+        }
+        let Ok(_place) = self.decoding.try_acquire() else {
+            return Ok(None);
+        };
+        self.decoder.hint(file).await.map(Some)
     }
 
     /// Announces, seals and completes a photo. `None` when it had adopted the announcement of another run, which broke
@@ -254,11 +266,16 @@ impl Service {
     /// The keyed digest by which the same bytes of the same person are found again. Keyed, so that a copy of the index
     /// does not tell whether somebody's known picture is in it.
     async fn digest(&self, person: PersonId, file: &[u8]) -> Result<[u8; 32], Error> {
-        let key = self.digest_key.get_or_try_init(|| self.load_digest_key()).await?;
+        let key = self.digest_key().await?;
         let mut mac = <Hmac<Sha256>>::new_from_slice(key.expose()).map_err(|_| Error::Seal)?;
         mac.update(person.as_bytes());
         mac.update(file);
         Ok(mac.finalize().into_bytes().into())
+    }
+
+    /// The key of the digests by which the same bytes are found again.
+    pub(super) async fn digest_key(&self) -> Result<&DataKey, Error> {
+        self.digest_key.get_or_try_init(|| self.load_digest_key()).await
     }
 
     async fn load_digest_key(&self) -> Result<DataKey, Error> {

@@ -11,6 +11,7 @@
 
 mod command_line;
 mod operations;
+mod pages;
 mod serving;
 mod store;
 mod support;

@@ -7,13 +7,14 @@ use photo_store::keeping::store::index::Store;
 use photo_store::service::Service;
 use photo_store::socket;
 use photo_store_protocol::operation::{
-    BeginCase, CloseCase, ConfirmPhoto, ErasePhoto, Hello, ListPhotos, ListReads, ReadPhoto, RedeemRelease,
-    ReleasePhoto, ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto, UseReceipt,
+    BeginCase, CloseCase, ConfirmPhoto, EndPages, ErasePhoto, Hello, JudgeFrame, KeepPage, ListPageLooks,
+    ListPages, ListPhotos, ListReads, LookAtPage, ReadPhoto, RedeemRelease, ReleasePhoto, RemovePage,
+    ShowPhoto, ShowReceipt, ShowStatus, SubmitPhoto, TakeBackPhoto, UseReceipt,
 };
 use photo_store_protocol::{
-    Actor, CaseNumber, Confirm, Erase, FailureCode, MAX_FRAME_BYTES, OPERATIONS, OpenCase, PROTOCOL_VERSION,
-    PersonId, PhotoId, PhotoStatus, Profile, Purpose, Read, ReceiptPeriod, Release, ReleaseToken, Request,
-    Response, Submission, Submit, TakeBack, TakeReceipt,
+    Actor, CameraFrame, CaseNumber, Confirm, Erase, FailureCode, MAX_FRAME_BYTES, NewPage, OPERATIONS,
+    OpenCase, PROTOCOL_VERSION, PageId, PageKept, PageLook, PersonId, PhotoId, PhotoStatus, Profile, Purpose,
+    Read, ReceiptPeriod, Release, ReleaseToken, Request, Response, Submission, Submit, TakeBack, TakeReceipt,
 };
 use service_contract::{Journal, frame};
 use sqlx::{Connection as _, Row as _};
@@ -68,6 +69,26 @@ fn open(person: PersonId, number: &str) -> OpenCase {
     }
 }
 
+/// A page of the first one's case.
+fn page(number: usize, by: &str) -> NewPage {
+    NewPage {
+        case: case(CASES[0]),
+        person: PEOPLE[0],
+        paper: "ADDR_LEASE".parse().unwrap(),
+        by: by.parse().unwrap(),
+        file: pictures::page(number),
+    }
+}
+
+fn look_at(page: PageId, reader: &str) -> PageLook {
+    PageLook {
+        page,
+        purpose: Purpose::Review,
+        case: case(CASES[0]),
+        reader: reader.parse().unwrap(),
+    }
+}
+
 /// A store in which every operation has something to do. It is copied for each of them.
 struct Base {
     vault: TestVault,
@@ -75,6 +96,7 @@ struct Base {
     _place: tempfile::TempDir,
     folder: tempfile::TempDir,
     photos: [PhotoStatus; 3],
+    page: PageId,
     token: [u8; 32],
 }
 
@@ -151,7 +173,7 @@ impl Copied {
         all
     }
 
-    /// Which of the base's photos can be looked at for their open cases.
+    /// Which of the base's photos can be looked at for their open cases, and whether its page can: one number more.
     async fn readable(&self, base: &Base) -> BTreeSet<usize> {
         let mut readable = BTreeSet::new();
         for (index, (photo, number)) in base.photos.iter().zip(CASES).enumerate() {
@@ -163,6 +185,10 @@ impl Copied {
             if self.service.read(read).await.is_ok() {
                 readable.insert(index);
             }
+        }
+        let look = look_at(base.page, "检查员");
+        if self.service.look_at_page(&look).await.is_ok() {
+            readable.insert(base.photos.len());
         }
         readable
     }
@@ -223,6 +249,9 @@ impl Base {
             minutes: 60,
             by: "审核 2".parse().unwrap(),
         };
+        let PageKept::Kept(kept) = made.service.keep_page(page(0, "李强")).await.unwrap() else {
+            panic!("a page that is refused")
+        };
         let token = *made.service.release(&release).await.unwrap().expose();
         made.store.close().await;
         Self {
@@ -230,6 +259,7 @@ impl Base {
             _place: place,
             folder: made.folder,
             photos,
+            page: kept.page,
             token,
         }
     }
@@ -289,6 +319,16 @@ impl Base {
                 by: actor(),
             })
             .into(),
+            KeepPage(page(1, ACTOR)).into(),
+            ListPages(case(CASES[0])).into(),
+            LookAtPage(look_at(self.page, ACTOR)).into(),
+            RemovePage(self.page, case(CASES[0]), actor()).into(),
+            EndPages(case(CASES[0]), actor()).into(),
+            ListPageLooks(PEOPLE[0]).into(),
+            JudgeFrame(CameraFrame {
+                file: pictures::studio_jpeg(),
+            })
+            .into(),
         ]
     }
 }
@@ -329,7 +369,7 @@ async fn every_operation_does_what_its_policy_says() {
         let (name, policy) = (request.listed().name, request.listed().policy);
         let at = base.copy().await;
         let seen = at.readable(&base).await;
-        assert_eq!(seen.len(), 3, "{name}");
+        assert_eq!(seen.len(), 4, "{name}");
         let before = at.rows().await;
         let answer = at.ask(&request).await;
         assert!(!matches!(answer, Response::Failed(_)), "{name}: {answer:?}");

@@ -828,6 +828,11 @@ async fn the_same_photo_gets_a_new_receipt_once_the_old_one_is_spent() {
         let second = rig.sealed(PERSON).await;
         let receipt = second.receipt.clone().unwrap();
         assert_ne!(second.photo, first.photo);
+        // Nobody takes the old picture for a new one.
+        assert_eq!(
+            (first.given_before, second.given_before),
+            (None, Some(first.received_at))
+        );
         assert_eq!(receipt.expires_at, crate::support::NOW + 60 * DAY);
         assert_eq!(
             service.photo(first.photo).await.unwrap().state,

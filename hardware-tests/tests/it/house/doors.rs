@@ -1,5 +1,5 @@
-//! The doors of the operations of both protocols: each is a command of a program that holds its own list against them, a path
-//! of the API, or said to be none yet; and the program behind a door asks for the operation.
+//! The doors of the operations of both protocols: each is a command of a program that holds its own list against them, a page of the
+//! counter, a path of the API, or said to be none yet; and the program behind a door asks for the operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -90,15 +90,19 @@ fn methods(client: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_door_is_a_command_a_path_of_the_api_or_said_to_be_none() {
+fn every_door_is_a_command_a_page_a_path_of_the_api_or_said_to_be_none() {
     let api = fs::read_to_string(root().join("issuer/openapi.json")).unwrap();
     let api: serde_json::Value = serde_json::from_str(&api).unwrap();
+    let pages = fs::read_to_string(root().join("issuer/web/src/routes.rs")).unwrap();
     let mut without = BTreeSet::new();
     for (_, Listed { name, doors, .. }) in operations() {
         assert!(!doors.is_empty(), "{name}");
         for door in *doors {
             let program = door.split_once(' ').map_or("", |(program, _)| program);
-            if door.starts_with('/') {
+            if door.starts_with("/counter/") {
+                let route = format!("\"{door}\"");
+                assert!(pages.contains(&route), "{name}: {door} is no page of the counter");
+            } else if door.starts_with('/') {
                 assert!(
                     api["paths"].get(door).is_some(),
                     "{name}: {door} is no path of the API"

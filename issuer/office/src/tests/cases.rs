@@ -543,7 +543,10 @@ async fn filing_is_one_transaction_and_the_same_request_again_answers_the_same(#
     assert_eq!(apply(id, "liu", li_na()).await.unwrap(), filed);
     let entries = ledger.store.ledger_of(&id.to_string()).await.unwrap();
     let actions: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
-    assert_eq!(actions, ["application APPLIED", "application ACCEPTED"]);
+    assert_eq!(
+        actions,
+        ["application APPLIED", "identity BY_HAND", "application ACCEPTED"]
+    );
 
     for (clerk, applicant) in [("chen", li_na()), ("liu", somebody(2))] {
         let other = apply(id, clerk, applicant).await.unwrap_err();

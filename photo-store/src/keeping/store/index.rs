@@ -10,7 +10,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use photo_store_protocol::{FailureCode, PhotoId};
+use photo_store_protocol::FailureCode;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -96,16 +96,19 @@ impl Store {
     /// Overwrites what was deleted: on SQLite the log is folded into the file, on PostgreSQL the table of keys is vacuumed.
     /// Copies in backups end by the backup policy. Where it fails (a backup runs), that happens later: what was deleted is
     /// committed, so this is no error.
-    pub(crate) async fn overwrite_deleted(&self, photo: PhotoId) {
+    pub(crate) async fn overwrite_deleted(&self, what: &impl std::fmt::Display) {
         let overwritten = match self {
             Self::Sqlite(pool) => sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
                 .execute(pool)
                 .await
                 .map(|_| ()),
-            Self::Postgres(pool) => sqlx::query("VACUUM renditions").execute(pool).await.map(|_| ()),
+            Self::Postgres(pool) => sqlx::query("VACUUM renditions, pages")
+                .execute(pool)
+                .await
+                .map(|_| ()),
         };
         if let Err(error) = overwritten {
-            tracing::warn!(%error, %photo, "shredded; the index will overwrite the deleted rows later than usual");
+            tracing::warn!(%error, %what, "shredded; the index will overwrite the deleted rows later than usual");
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | `founding` | under which vault the store was founded |
 //! | [`transaction`] | one state to read from, and the transaction that changes it |
 //! | [`photos`] | photos and their renditions |
+//! | `pages` | pages of papers, and who looked at them |
 //! | `receipts` | receipts, and the cases that they open |
 //! | `reads` | the record of reads, and releases |
 //! | `keys` | the store's own keys, wrapped |
@@ -18,6 +19,7 @@
 pub(crate) mod founding;
 pub mod index;
 pub(crate) mod keys;
+pub(crate) mod pages;
 pub mod photos;
 pub(crate) mod reads;
 pub(crate) mod receipts;

@@ -81,9 +81,12 @@ impl Snapshot {
             Option<i64>,
             Option<String>,
             Option<i64>,
+            Option<i64>,
         );
         const SELECT_PHOTO: &str = "SELECT p.person, p.state, p.judgement, p.received_at, p.submitted_by, p.receipt_days, \
-             p.confirmed_by, p.confirmed_at, r.number, r.expires_at \
+             p.confirmed_by, p.confirmed_at, r.number, r.expires_at, \
+             (SELECT MAX(e.received_at) FROM photos e WHERE e.person = p.person AND e.digest = p.digest \
+             AND e.id <> p.id AND e.received_at <= p.received_at AND e.state IN ('SUPERSEDED', 'SHREDDED')) \
              FROM photos p LEFT JOIN receipts r ON r.photo = p.id WHERE p.id = $1";
         let row: Option<Row> = on_engine!(self, |c| sqlx::query_as(SELECT_PHOTO)
             .bind(photo.as_bytes().as_slice())
@@ -99,6 +102,7 @@ impl Snapshot {
             confirmed_at,
             number,
             expires_at,
+            given_before,
         )) = row
         else {
             return Ok(None);
@@ -132,6 +136,7 @@ impl Snapshot {
                     .transpose()?,
                 confirmed_at,
                 receipt,
+                given_before,
             },
         }))
     }

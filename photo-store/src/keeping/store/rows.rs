@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use photo_store_protocol::{PersonId, PhotoId};
+use photo_store_protocol::{PageId, PersonId, PhotoId};
 
 use crate::error::Error;
 
@@ -11,6 +11,13 @@ pub(super) fn photo_id(bytes: &[u8]) -> Result<PhotoId, Error> {
         .try_into()
         .map(PhotoId::from_bytes)
         .map_err(|_| Error::IndexDamaged("photo"))
+}
+
+pub(super) fn page_id(bytes: &[u8]) -> Result<PageId, Error> {
+    bytes
+        .try_into()
+        .map(PageId::from_bytes)
+        .map_err(|_| Error::IndexDamaged("page"))
 }
 
 pub(super) fn person_id(bytes: &[u8]) -> Result<PersonId, Error> {
