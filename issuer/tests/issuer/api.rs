@@ -1241,6 +1241,7 @@ fn the_committed_openapi_document_is_the_one_of_the_handlers() {
             "photo_reads",
             "propose_change",
             "read_application",
+            "read_mandate",
             "read_permit",
             "read_proposal",
             "readiness",

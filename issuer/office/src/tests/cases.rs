@@ -558,7 +558,7 @@ async fn filing_is_one_transaction_and_the_same_request_again_answers_the_same(#
     assert!(
         matches!(second, OfficeError::Refused(Refusal::ApplicationOpen { application }) if application == id)
     );
-    assert_eq!(ledger.store.verify_ledger().await.unwrap().entries, before + 2);
+    assert_eq!(ledger.store.verify_ledger().await.unwrap().entries, before + 3);
 }
 
 #[rstest]
