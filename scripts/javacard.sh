@@ -13,6 +13,11 @@ classes=$(realpath -m "${CARGO_TARGET_DIR:-target}")/javacard/classes
 asm=java.base/jdk.internal.org.objectweb.asm
 exports=(--add-exports "$asm=ALL-UNNAMED" --add-exports "$asm.tree=ALL-UNNAMED" --add-exports "$asm.tree.analysis=ALL-UNNAMED")
 
+# Java 17 before any other one of the machine: the library is inside it.
+for home in /usr/lib/jvm/java-17-openjdk-*; do
+    [ -x "$home/bin/javac" ] && PATH=$home/bin:$PATH
+done
+
 if ! command -v javac > /dev/null; then
     printf 'javacard: there is no Java compiler; `make setup` installs openjdk-17-jdk-headless.\n' >&2
     exit 1
