@@ -89,6 +89,27 @@ impl Up {
         (output.status.code().unwrap(), object(&output))
     }
 
+    /// What a sample person signs of a case with the key of the rehearsal.
+    fn signature(&self, account: &str, application: &str) -> String {
+        let issuer = self.folder.path().join("issuer");
+        let run = |command: &str, more: &[&str]| {
+            let output = Command::new(Path::new(env!("CARGO_BIN_EXE_permit")).with_file_name("issuer"))
+                .args([command, "--json", "--at", DAY, "--dir"])
+                .arg(&issuer)
+                .arg("--session")
+                .arg(issuer.join(format!("{account}.session")))
+                .args(more)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            object(&output)
+        };
+        let token = issuer.join(format!("{account}.token"));
+        run("sign-in", &["--token-file", token.to_str().unwrap()]);
+        let signed = run("rehearsal-sign", &["--application", application]);
+        text(&signed, "signature").to_owned()
+    }
+
     /// One command of the vault's program, at the vault of this installation.
     fn keyvault(&self, arguments: &[&std::ffi::OsStr]) {
         let program = Path::new(env!("CARGO_BIN_EXE_permit")).with_file_name("keyvault");
@@ -311,13 +332,17 @@ fn over_http_an_application_becomes_a_card_that_a_bus_reads_and_counts() {
     let (status, completed) = up.http("POST", &completion, Some("clerk.lin"), Some(&receipt));
     assert_eq!((status, text(&completed, "content_state")), (200, "COMPLETED"));
     let decision = format!("/v1/applications/{id}/decision");
-    let step = |step: &str| json!({"step": step, "content": completed["content"]}).to_string();
-    let (review, approve) = (step("REVIEW"), step("APPROVE"));
+    let step = |step: &str, signature: &str| {
+        json!({"step": step, "content": completed["content"], "signature": signature}).to_string()
+    };
+    let review = step("REVIEW", &up.signature("reviewer.chen", &id));
+    let approve = step("APPROVE", "");
     let (status, early) = up.http("POST", &decision, Some("approver.huang"), Some(&approve));
     assert_eq!(status, 409, "{early}");
     let (status, reviewed) = up.http("POST", &decision, Some("reviewer.chen"), Some(&review));
     assert_eq!((status, text(&reviewed, "state")), (200, "REVIEWED"));
     assert!(!reviewed["decision"]["explanation"].as_array().unwrap().is_empty());
+    let approve = step("APPROVE", &up.signature("approver.huang", &id));
     let (status, approved) = up.http("POST", &decision, Some("approver.huang"), Some(&approve));
     assert_eq!((status, text(&approved, "state")), (200, "APPROVED"));
     let permit = text(&approved, "permit_id").to_owned();
