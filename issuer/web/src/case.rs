@@ -511,6 +511,7 @@ fn in_chinese(state: &str) -> &str {
         "READ" => "读自证件",
         "BY_HAND" => "手工录入",
         "TAKEN" => "已采集",
+        "CONFIRMED" => "已确认",
         "SCANNED" => "已扫描",
         "REMOVED" => "已删除",
         "ORDERED" => "已下达",
